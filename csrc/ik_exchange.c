@@ -1,0 +1,238 @@
+/* Knows: when a transaction with the kernel is over. Must not know: what the messages mean. See ik_socket.h. */
+#include "ik_socket_private.h"
+
+#include "ik_buf.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+struct slots {
+    struct mmsghdr headers[IK_SLOTS];
+    struct iovec rooms[IK_SLOTS];
+    struct sockaddr_nl senders[IK_SLOTS];
+};
+
+struct transaction {
+    struct ik_socket *sock;
+    struct ik_reply *reply;
+    uint32_t first; /* the sequence numbers that are ours: first .. last */
+    uint32_t last;
+    bool dump;  /* ends with NLMSG_DONE or a refusal; otherwise with the answer to `last`, the barrier */
+    bool ended;
+    uint32_t datagrams;
+    int64_t deadline_ms;
+    struct slots slots;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void prepare(struct transaction *run, struct ik_socket *sock, struct ik_reply *reply, int timeout_ms)
+{
+    memset(run, 0, sizeof(*run));
+    run->sock = sock;
+    run->reply = reply;
+    run->deadline_ms = now_ms() + timeout_ms;
+    for (size_t i = 0; i < IK_SLOTS; i++) {
+        run->slots.rooms[i].iov_base = sock->scratch + i * sock->datagram;
+        run->slots.rooms[i].iov_len = sock->datagram;
+        run->slots.headers[i].msg_hdr.msg_iov = &run->slots.rooms[i];
+        run->slots.headers[i].msg_hdr.msg_iovlen = 1;
+        run->slots.headers[i].msg_hdr.msg_name = &run->slots.senders[i];
+    }
+}
+
+static int send_all(struct ik_socket *sock, const void *requests, size_t length, const void *tail, size_t tail_length)
+{
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    /* sendmsg() does not write through iov_base; the interface has no const. */
+    union {
+        const void *in;
+        void *out;
+    } head_part = {.in = requests}, tail_part = {.in = tail};
+    struct iovec parts[2] = {{.iov_base = head_part.out, .iov_len = length}, {.iov_base = tail_part.out, .iov_len = tail_length}};
+    struct msghdr header = {
+        .msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = parts, .msg_iovlen = tail_length > 0 ? 2 : 1};
+    ssize_t sent;
+
+    do {
+        sent = sendmsg(sock->fd, &header, 0);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : 0;
+}
+
+/* Whether this message is the last of the transaction. */
+static bool ends(const struct transaction *run, const struct ik_message *message)
+{
+    if (message->sequence != run->last) {
+        return false;
+    }
+    return message->type == NLMSG_ERROR || (run->dump && message->type == NLMSG_DONE);
+}
+
+/* The barrier's answer and the plain end of a dump say nothing to the caller. */
+static bool is_worth_keeping(const struct transaction *run, const struct ik_message *message)
+{
+    int32_t status = 0;
+
+    if (!ends(run, message)) {
+        return true;
+    }
+    memcpy(&status, message->payload.data, message->payload.left < sizeof(status) ? message->payload.left : sizeof(status));
+    return run->dump && status != 0;
+}
+
+static int take_datagram(struct transaction *run, struct ik_reader datagram)
+{
+    struct ik_message message;
+    int more;
+
+    for (;;) {
+        const uint8_t *start = datagram.data;
+        more = ik_next_message(&datagram, &message);
+        if (more <= 0) {
+            return more;
+        }
+        /* Older numbers are what an earlier transaction left behind. */
+        if (message.sequence - run->first > run->last - run->first || message.type == NLMSG_NOOP) {
+            continue;
+        }
+        if (message.flags & NLM_F_DUMP_INTR) {
+            run->reply->flags |= IK_REPLY_INTERRUPTED;
+        }
+        if (is_worth_keeping(run, &message)) {
+            int result = ik_reply_append(run->reply, start, message.payload.left + IK_MESSAGE_HEADER);
+            if (result < 0) {
+                return result;
+            }
+        }
+        run->ended = run->ended || ends(run, &message);
+    }
+}
+
+/* What is queued right now: the number of datagrams, or a negative errno (-EAGAIN: nothing). */
+static int receive(struct transaction *run)
+{
+    int received;
+
+    for (size_t i = 0; i < IK_SLOTS; i++) {
+        run->slots.headers[i].msg_hdr.msg_namelen = sizeof(run->slots.senders[i]);
+        run->slots.headers[i].msg_hdr.msg_flags = 0;
+    }
+    do {
+        received = recvmmsg(run->sock->fd, run->slots.headers, IK_SLOTS, MSG_DONTWAIT, NULL);
+    } while (received < 0 && errno == EINTR);
+    return received < 0 ? -errno : received;
+}
+
+static int take_all(struct transaction *run, int received)
+{
+    for (int i = 0; i < received; i++) {
+        struct ik_reader datagram = {.data = run->slots.rooms[i].iov_base, .left = run->slots.headers[i].msg_len};
+        /* Any process may send to our port; only the kernel is number 0. */
+        if (run->slots.headers[i].msg_hdr.msg_namelen != sizeof(struct sockaddr_nl) || run->slots.senders[i].nl_pid != 0) {
+            continue;
+        }
+        if (run->slots.headers[i].msg_hdr.msg_flags & MSG_TRUNC) {
+            return -EOVERFLOW;
+        }
+        run->datagrams++;
+        int result = take_datagram(run, datagram);
+        if (result < 0) {
+            return result;
+        }
+    }
+    return 0;
+}
+
+static int wait_for_more(const struct transaction *run)
+{
+    struct pollfd watched = {.fd = run->sock->fd, .events = POLLIN};
+    int64_t left = run->deadline_ms - now_ms();
+
+    if (left <= 0) {
+        return -ETIMEDOUT;
+    }
+    int ready = poll(&watched, 1, left > INT32_MAX ? INT32_MAX : (int)left);
+    if (ready < 0 && errno != EINTR) {
+        return -errno;
+    }
+    return 0;
+}
+
+static int collect(struct transaction *run)
+{
+    while (!run->ended) {
+        int result = receive(run);
+        if (result == -ENOBUFS) {
+            run->reply->flags |= IK_REPLY_LOST;
+            continue;
+        }
+        if (result == -EAGAIN) {
+            /* Everything was answered before send() returned, so what is not there was lost. */
+            if (run->reply->flags & IK_REPLY_LOST && !run->dump) {
+                return 0;
+            }
+            result = wait_for_more(run);
+        } else if (result > 0) {
+            result = take_all(run, result);
+        }
+        if (result < 0) {
+            return result;
+        }
+    }
+    return 0;
+}
+
+int ik_exchange(struct ik_socket *sock, const uint8_t *requests, size_t length, uint32_t first, uint32_t count,
+                struct ik_reply *reply, int timeout_ms)
+{
+    struct nlmsghdr barrier = {.nlmsg_len = sizeof(barrier),
+                               .nlmsg_type = NLMSG_NOOP,
+                               .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+                               .nlmsg_seq = first + count};
+    struct transaction run;
+
+    prepare(&run, sock, reply, timeout_ms);
+    run.first = first;
+    run.last = first + count;
+    int result = send_all(sock, requests, length, &barrier, sizeof(barrier));
+    return result < 0 ? result : collect(&run);
+}
+
+int ik_dump(struct ik_socket *sock, const uint8_t *requests, size_t length, uint32_t first, uint32_t count,
+            struct ik_reply *reply, uint32_t *datagrams, int timeout_ms)
+{
+    struct ik_reader reader = {.data = requests, .left = length};
+    struct ik_message message;
+    struct transaction run;
+
+    prepare(&run, sock, reply, timeout_ms);
+    run.dump = true;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint8_t *start = reader.data;
+        if (ik_next_message(&reader, &message) <= 0) {
+            return -EINVAL;
+        }
+        run.first = run.last = first + i;
+        run.ended = false;
+        run.datagrams = 0;
+        int result = send_all(sock, start, message.payload.left + IK_MESSAGE_HEADER, NULL, 0);
+        result = result < 0 ? result : collect(&run);
+        if (result < 0) {
+            return result;
+        }
+        if (datagrams != NULL) {
+            datagrams[i] = run.datagrams;
+        }
+    }
+    return 0;
+}

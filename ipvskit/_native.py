@@ -1,0 +1,221 @@
+"""The only importer of the compiled module: `Any` stops here.
+
+Knows: the C functions and who owns which buffer. Must not know: what requests mean, policy.
+
+C errors come out as OSError with the C function's errno; callers give them a meaning.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+from ipvskit import _core
+
+_ffi: Any = _core.ffi
+_lib: Any = _core.lib
+
+REPLY_LOST: int = _lib.IK_REPLY_LOST
+REPLY_INTERRUPTED: int = _lib.IK_REPLY_INTERRUPTED
+
+IPVS_SERVICES: int = _lib.IK_IPVS_SERVICES
+IPVS_REALS: int = _lib.IK_IPVS_REALS
+IPVS_DAEMONS: int = _lib.IK_IPVS_DAEMONS
+IPVS_CONFIG: int = _lib.IK_IPVS_CONFIG
+IPVS_INFO: int = _lib.IK_IPVS_INFO
+
+IPVS_REQUEST_SIZE: int = _ffi.sizeof("struct ik_ipvs_request")
+
+
+class Answer(NamedTuple):
+    """The kernel's verdict on one request: `error` is an errno, 0 for an acknowledgement."""
+
+    index: int
+    error: int
+    offset: int
+    text: str
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        raise OSError(-result, os.strerror(-result))
+    return result
+
+
+def netns_current() -> int:
+    """A new descriptor of the calling thread's network namespace."""
+    return _checked(_lib.ik_netns_current())
+
+
+def netns_create() -> int:
+    """A descriptor of a new network namespace, which lives as long as the descriptor."""
+    return _checked(_lib.ik_netns_create())
+
+
+def netns_enter(netns: int) -> None:
+    """Move the calling thread for good; for a child process before exec."""
+    _checked(_lib.ik_netns_enter(netns))
+
+
+def netns_open(netns: int, path: str, flags: int) -> int:
+    """A descriptor of a file as it looks from inside the namespace."""
+    return _checked(_lib.ik_netns_open(netns, os.fsencode(path), flags))
+
+
+def netns_socket(netns: int, family: int, kind: int, protocol: int) -> int:
+    """A descriptor of a socket that belongs to the namespace."""
+    return _checked(_lib.ik_netns_socket(netns, family, kind, protocol))
+
+
+class Socket:
+    """One netlink socket with its send buffer and its reply. Not for two threads at once."""
+
+    def __init__(
+        self, protocol: int, netns: int, *, send_buffer: int, receive_buffer: int, datagram: int = 0
+    ) -> None:
+        options = _ffi.new(
+            "struct ik_socket_options *",
+            {
+                "netns": netns,
+                "protocol": protocol,
+                "send_buffer": send_buffer,
+                "receive_buffer": receive_buffer,
+                "datagram": datagram,
+            },
+        )
+        out = _ffi.new("struct ik_socket **")
+        _checked(_lib.ik_socket_open(options, out))
+        self._socket: Any = _ffi.gc(out[0], _lib.ik_socket_close)
+        reply = _lib.ik_reply_new()
+        if reply == _ffi.NULL:
+            raise MemoryError
+        self._reply: Any = _ffi.gc(reply, _lib.ik_reply_free)
+        self.send_limit: int = _lib.ik_socket_send_limit(self._socket)
+        self.message_limit: int = _lib.ik_socket_message_limit(self._socket)
+        self._requests: Any = _ffi.new("uint8_t[]", min(self.send_limit, send_buffer or self.send_limit))
+        self._room: int = len(self._requests)
+        self._used: Any = _ffi.new("size_t *")
+
+    def close(self) -> None:
+        """Free everything; the object must not be used again."""
+        _ffi.release(self._socket)
+        _ffi.release(self._reply)
+
+    def exchange(self, length: int, first: int, count: int, timeout_ms: int) -> None:
+        """Send what was encoded and collect the answers."""
+        _lib.ik_reply_reset(self._reply)
+        _checked(_lib.ik_exchange(self._socket, self._requests, length, first, count, self._reply, timeout_ms))
+
+    def dump(self, length: int, first: int, count: int, timeout_ms: int) -> list[int]:
+        """The same for dumps; returns in how many datagrams each was answered."""
+        datagrams = _ffi.new("uint32_t[]", count)
+        _lib.ik_reply_reset(self._reply)
+        _checked(
+            _lib.ik_dump(self._socket, self._requests, length, first, count, self._reply, datagrams, timeout_ms)
+        )
+        return list(datagrams)
+
+    @property
+    def reply_flags(self) -> int:
+        """`REPLY_LOST`, `REPLY_INTERRUPTED`."""
+        return int(_lib.ik_reply_flags(self._reply))
+
+    def reply_bytes(self) -> bytes:
+        """The raw messages of the last reply."""
+        length = _lib.ik_reply_length(self._reply)
+        return bytes(_ffi.buffer(_lib.ik_reply_data(self._reply), length)) if length else b""
+
+    def answers(self, first: int) -> list[Answer]:
+        """The verdicts in the last reply."""
+        if not _lib.ik_reply_messages(self._reply):
+            return []
+        return _answers(
+            _lib.ik_reply_data(self._reply),
+            _lib.ik_reply_length(self._reply),
+            first,
+            _lib.ik_reply_messages(self._reply),
+        )
+
+    def encode_resolve(self, name: str, sequence: int) -> int:
+        """Put the request for a generic-netlink family's number into the send buffer; returns its length."""
+        return _checked(_lib.ik_genl_encode_resolve(name.encode(), sequence, self._requests, self._room))
+
+    def resolved(self) -> int:
+        """The family's number from the last reply."""
+        return _checked(
+            _lib.ik_genl_parse_resolve(_lib.ik_reply_data(self._reply), _lib.ik_reply_length(self._reply))
+        )
+
+    def encode_ipvs(self, requests: Any, start: int, count: int, family: int, sequence: int) -> tuple[int, int]:
+        """Messages for as many of `count` packed request records as fit: (how many, bytes)."""
+        records = _ffi.cast("struct ik_ipvs_request *", _ffi.from_buffer(requests)) + start
+        done = _checked(
+            _lib.ik_ipvs_encode(records, count, family, sequence, self._requests, self._room, self._used)
+        )
+        return done, self._used[0]
+
+    def ipvs_rows(self, kind: int, family: int, first: int) -> bytearray:
+        """The last reply's rows of this kind, as packed records."""
+        return _ipvs_rows(
+            kind,
+            _lib.ik_reply_data(self._reply),
+            _lib.ik_reply_length(self._reply),
+            family,
+            first,
+            _lib.ik_reply_messages(self._reply),
+        )
+
+
+def _answers(data: Any, length: int, first: int, room: int) -> list[Answer]:
+    out = _ffi.new("struct ik_answer[]", room)
+    found = _checked(_lib.ik_parse_answers(data, length, first, out, room))
+    return [
+        Answer(one.index, one.error, one.offset, _ffi.string(one.text).decode(errors="replace"))
+        for one in (out[i] for i in range(min(found, room)))
+    ]
+
+
+def _ipvs_rows(kind: int, data: Any, length: int, family: int, first: int, room: int) -> bytearray:
+    size = _lib.ik_ipvs_row_size(kind)
+    out = bytearray(room * size)
+    found = _checked(_lib.ik_ipvs_parse(kind, data, length, family, first, _ffi.from_buffer(out), room))
+    del out[min(found, room) * size :]
+    return out
+
+
+def _exact(data: bytes) -> Any:
+    """A copy in a buffer of exactly this size, so that a sanitizer sees a read beyond it."""
+    copy = _ffi.new("uint8_t[]", max(len(data), 1))
+    _ffi.memmove(copy, data, len(data))
+    return copy
+
+
+def encode_ipvs(requests: bytes, family: int, sequence: int, room: int = 1 << 16) -> tuple[int, bytes]:
+    """Packed request records as messages: (how many fitted, the messages)."""
+    out = _ffi.new("uint8_t[]", max(room, 1))
+    used = _ffi.new("size_t *")
+    records = _ffi.cast("struct ik_ipvs_request *", _ffi.from_buffer(requests))
+    count = len(requests) // IPVS_REQUEST_SIZE
+    done = _checked(_lib.ik_ipvs_encode(records, count, family, sequence, out, room, used))
+    return done, bytes(_ffi.buffer(out, used[0]))
+
+
+def parse_ipvs(kind: int, data: bytes, family: int, first: int = 0) -> bytes:
+    """Rows of this kind in raw messages, as packed records."""
+    return bytes(_ipvs_rows(kind, _exact(data), len(data), family, first, len(data) // 16 + 1))
+
+
+def parse_answers(data: bytes, first: int = 0) -> list[Answer]:
+    """The verdicts in raw messages."""
+    return _answers(_exact(data), len(data), first, len(data) // 16 + 1)
+
+
+def parse_resolve(data: bytes) -> int:
+    """A generic-netlink family's number in raw messages."""
+    return _checked(_lib.ik_genl_parse_resolve(_exact(data), len(data)))
+
+
+def ipvs_layout(name: str) -> tuple[int, dict[str, int]]:
+    """Size and field offsets of a C record, to check the struct formats against."""
+    layout = _ffi.typeof(f"struct {name}")
+    return int(_ffi.sizeof(layout)), {field: int(_ffi.offsetof(layout, field)) for field, _ in layout.fields}

@@ -1,0 +1,230 @@
+"""Every exception that ipvskit raises on purpose.
+
+Knows: what can go wrong, in the user's words. Must not know: which errno of which command means what (`ipvskit.ipvs.refusals`).
+
+    IpvskitError
+    ├── InvalidConfig (ValueError)          your value is wrong; nothing was sent
+    ├── KernelError (OSError)               the kernel refused
+    │   ├── NotFound                        ServiceNotFound, RealServerNotFound, DaemonNotFound, InterfaceNotFound, NamespaceNotFound
+    │   ├── AlreadyExists                   ServiceExists, RealServerExists, DaemonExists
+    │   ├── NotSupported                    IPVSNotAvailable, SchedulerNotAvailable, PersistenceEngineNotAvailable, SysctlNotAvailable
+    │   ├── AddressNotUsable
+    │   ├── MixedFamilyRefused
+    │   ├── PermissionDenied
+    │   ├── TimedOut                        no answer before the deadline
+    │   └── AnswerLost                      executed or not: the kernel's answer did not arrive and could not be inferred
+    ├── BulkFailed                          carries the report of a bulk call
+    ├── InconsistentDump                    the table changed during every attempt to read it; carries what was read
+    ├── ProtocolError                       bytes that cannot be trusted
+    └── ClosedError (ValueError)            used after close()
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ipvskit.ipvs.report import BulkReport
+
+__all__ = [
+    "AddressNotUsable",
+    "AlreadyExists",
+    "AnswerLost",
+    "BulkFailed",
+    "ClosedError",
+    "DaemonExists",
+    "DaemonNotFound",
+    "IPVSNotAvailable",
+    "InconsistentDump",
+    "InterfaceNotFound",
+    "InvalidConfig",
+    "IpvskitError",
+    "KernelError",
+    "MixedFamilyRefused",
+    "NamespaceNotFound",
+    "NotFound",
+    "NotSupported",
+    "PermissionDenied",
+    "PersistenceEngineNotAvailable",
+    "ProtocolError",
+    "RealServerExists",
+    "RealServerNotFound",
+    "SchedulerNotAvailable",
+    "ServiceExists",
+    "ServiceNotFound",
+    "SysctlNotAvailable",
+    "TimedOut",
+]
+
+
+class IpvskitError(Exception):
+    """The root of all exceptions of this library."""
+
+
+class InvalidConfig(IpvskitError, ValueError):
+    """A value that the kernel would refuse, or accept wrongly. Nothing was sent.
+
+    `field` names it, `value` is what was given, `expected` says what would be right.
+    """
+
+    def __init__(self, field: str, value: object, expected: str) -> None:
+        super().__init__(field, value, expected)
+        self.field = field
+        self.value = value
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.value!r} is not usable: {self.expected}"
+
+
+class KernelError(IpvskitError, OSError):
+    """The kernel refused an operation.
+
+    `operation` says what was tried ("add real server"), `key` on which object, `errno` and `text` are the kernel's own words (the text is
+    empty where the kernel gives none), `reason` is what that means.
+    """
+
+    def __init__(
+        self, error: int, reason: str = "", *, operation: str = "", key: object = None, text: str = ""
+    ) -> None:
+        super().__init__(error, reason or os.strerror(error))
+        self.reason = reason or os.strerror(error)
+        self.operation = operation
+        self.key = key
+        self.text = text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.errno, self.reason, self.operation, self.key, self.text)
+
+    def __str__(self) -> str:
+        what = " ".join(str(part) for part in (self.operation, self.key) if part is not None and part != "")
+        kernel = errno_name(self.errno) + (f": {self.text}" if self.text else "")
+        return f"{what}: {self.reason} [{kernel}]" if what else f"{self.reason} [{kernel}]"
+
+
+def _rebuild(
+    kind: type[KernelError], error: int, reason: str, operation: str, key: object, text: str
+) -> KernelError:
+    return kind(error, reason, operation=operation, key=key, text=text)
+
+
+def errno_name(error: int | None) -> str:
+    """`EEXIST` for 17."""
+    import errno
+
+    return errno.errorcode.get(error or 0, f"errno {error}")
+
+
+class NotFound(KernelError):
+    """The object that the operation is about does not exist."""
+
+
+class ServiceNotFound(NotFound):
+    """No such virtual service."""
+
+
+class RealServerNotFound(NotFound):
+    """The virtual service has no such real server."""
+
+
+class DaemonNotFound(NotFound):
+    """No sync daemon of this role is running."""
+
+
+class InterfaceNotFound(NotFound):
+    """No such network interface in this namespace."""
+
+
+class NamespaceNotFound(NotFound):
+    """No such network namespace."""
+
+
+class AlreadyExists(KernelError):
+    """An object with this key exists."""
+
+
+class ServiceExists(AlreadyExists):
+    """A virtual service with this key exists, perhaps with other options."""
+
+
+class RealServerExists(AlreadyExists):
+    """The virtual service has a real server with this key, perhaps with other options."""
+
+
+class DaemonExists(AlreadyExists):
+    """A sync daemon of this role is running."""
+
+
+class NotSupported(KernelError):
+    """This kernel cannot do that."""
+
+
+class IPVSNotAvailable(NotSupported):
+    """This kernel has no IPVS, or its module could not be loaded."""
+
+
+class SchedulerNotAvailable(NotSupported):
+    """The scheduler is not known to the kernel and its module could not be loaded."""
+
+
+class PersistenceEngineNotAvailable(NotSupported):
+    """The persistence engine is not known to the kernel and its module could not be loaded."""
+
+
+class SysctlNotAvailable(NotSupported):
+    """This kernel does not have the setting, or does not show it in this namespace."""
+
+
+class AddressNotUsable(KernelError):
+    """The director's routing table does not lead to this address as unicast."""
+
+
+class MixedFamilyRefused(KernelError):
+    """A real server of the other address family is refused while a sync daemon runs, and a sync daemon while there is one."""
+
+
+class PermissionDenied(KernelError):
+    """The process lacks a capability; `reason` names it and says where it must be held."""
+
+
+class TimedOut(KernelError):
+    """The kernel did not answer before the deadline."""
+
+
+class AnswerLost(KernelError):
+    """The kernel's answer did not arrive, and reading the object again does not show whether the operation was executed."""
+
+
+class BulkFailed(IpvskitError):
+    """Some operations of a bulk call failed; `report` has all of them."""
+
+    def __init__(self, report: BulkReport) -> None:
+        super().__init__(report)
+        self.report = report
+
+    def __str__(self) -> str:
+        return str(self.report)
+
+
+class InconsistentDump(IpvskitError):
+    """The table changed during every attempt to read it; `partial` is what the last attempt read, without its duplicates."""
+
+    def __init__(self, what: str, attempts: int, partial: Sequence[object]) -> None:
+        super().__init__(what, attempts, partial)
+        self.what = what
+        self.attempts = attempts
+        self.partial = partial
+
+    def __str__(self) -> str:
+        return f"{self.what}: changed during each of {self.attempts} attempts to read it; {len(self.partial)} entries were read"
+
+
+class ProtocolError(IpvskitError):
+    """The kernel's answer is not what its protocol allows."""
+
+
+class ClosedError(IpvskitError, ValueError):
+    """The handle was closed."""

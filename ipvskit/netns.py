@@ -1,0 +1,148 @@
+"""Network namespaces: by name, path, process or descriptor.
+
+Knows: where namespaces are found, and how to open things inside of one. Must not know: netlink.
+
+The calling thread never changes its namespace: a thread made for the purpose does, in C, and ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import IO, TYPE_CHECKING, Protocol
+
+from ipvskit import _native
+from ipvskit.errors import InvalidConfig, KernelError, NamespaceNotFound, PermissionDenied
+
+if TYPE_CHECKING:
+    import socket
+    from types import TracebackType
+
+__all__ = ["NetNS", "NetNSLike"]
+
+NAMED = "/run/netns"
+
+
+class HasFileno(Protocol):
+    """Anything with a descriptor."""
+
+    def fileno(self) -> int:
+        """The descriptor."""
+
+
+#: None: the caller's own; str: a name as `ip netns` shows it, or a path when it has a slash; int: a process id; or something open.
+NetNSLike = str | os.PathLike[str] | int | HasFileno | None
+
+
+class NetNS:
+    """A network namespace, held open by a descriptor of its own until `close()`.
+
+    A socket or file opened through it belongs to the namespace, whatever thread uses it and wherever that thread is.
+    """
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor = descriptor
+        self.name = name
+
+    @classmethod
+    def current(cls) -> NetNS:
+        """The calling thread's own."""
+        return cls(_native.netns_current(), "current")
+
+    @classmethod
+    def create(cls) -> NetNS:
+        """A new one without a name; it vanishes when the last descriptor or process is gone. Needs CAP_SYS_ADMIN."""
+        try:
+            return cls(_native.netns_create(), "new")
+        except OSError as error:
+            raise _meaning(error, "create network namespace", None) from None
+
+    @classmethod
+    def from_path(cls, path: str | os.PathLike[str]) -> NetNS:
+        """By a path such as /run/netns/blue or /proc/4711/ns/net. Raises NamespaceNotFound."""
+        try:
+            return cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC), os.fspath(path))
+        except OSError as error:
+            raise _meaning(error, "open network namespace", os.fspath(path)) from None
+
+    @classmethod
+    def from_name(cls, name: str) -> NetNS:
+        """By the name that `ip netns` shows. Raises NamespaceNotFound."""
+        if not name or "/" in name or name in {".", ".."}:
+            raise InvalidConfig("netns", name, "a name as `ip netns` shows it, or a path with a slash in it")
+        return cls.from_path(f"{NAMED}/{name}")
+
+    @classmethod
+    def from_pid(cls, pid: int) -> NetNS:
+        """The one that this process is in. Raises NamespaceNotFound."""
+        if pid <= 0:
+            raise InvalidConfig("netns", pid, "a process id is greater than 0")
+        return cls.from_path(f"/proc/{pid}/ns/net")
+
+    @classmethod
+    def from_fd(cls, descriptor: int) -> NetNS:
+        """By an open descriptor, which stays the caller's (it is duplicated)."""
+        try:
+            return cls(os.dup(descriptor), f"descriptor {descriptor}")
+        except OSError as error:
+            raise _meaning(error, "use network namespace", f"descriptor {descriptor}") from None
+
+    @classmethod
+    def of(cls, where: NetNSLike) -> NetNS:
+        """Whatever a caller gives as `netns=`."""
+        if where is None:
+            return cls.current()
+        if isinstance(where, bool):
+            raise InvalidConfig("netns", where, "a name, a path, a process id or something open")
+        if isinstance(where, int):
+            return cls.from_pid(where)
+        if isinstance(where, str):
+            return cls.from_path(where) if "/" in where else cls.from_name(where)
+        if isinstance(where, os.PathLike):
+            return cls.from_path(where)
+        return cls.from_fd(where.fileno())
+
+    def fileno(self) -> int:
+        """The descriptor; it stays this object's."""
+        return self._descriptor
+
+    def close(self) -> None:
+        """Let go of the namespace."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def open(self, path: str, mode: str = "r") -> IO[str]:
+        """Open a text file as it looks from inside (`/proc/thread-self/net/...`, `/proc/sys/net/...`). Raises OSError."""
+        flags = {"r": os.O_RDONLY, "w": os.O_WRONLY}[mode]
+        return os.fdopen(_native.netns_open(self._descriptor, path, flags), mode, errors="surrogateescape")
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """A socket that belongs to the namespace. Raises OSError."""
+        import socket
+
+        return socket.socket(fileno=_native.netns_socket(self._descriptor, family, kind, protocol))
+
+    def __enter__(self) -> NetNS:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"NetNS({self.name!r})"
+
+
+def _meaning(error: OSError, operation: str, key: object) -> KernelError:
+    number = error.errno or 0
+    if number in {errno.ENOENT, errno.EBADF, errno.ESRCH}:
+        return NamespaceNotFound(number, "there is no such network namespace", operation=operation, key=key)
+    if number in {errno.EPERM, errno.EACCES}:
+        reason = "needs CAP_SYS_ADMIN in the user namespaces of the process and of the network namespace"
+        return PermissionDenied(number, reason, operation=operation, key=key)
+    return KernelError(number, operation=operation, key=key)

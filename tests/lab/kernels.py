@@ -1,0 +1,208 @@
+"""Which packaged kernels there are, and the cache folder they are kept in.
+
+Knows: names and Debian suites, the cache's layout, locks; a kernel in the cache is complete and
+used without network. Must not know: how packages are fetched (``archive``), how guests run (``guest``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab import archive
+from tests.lab.errors import KernelUnavailable, LabError
+
+CACHE_VARIABLE = "IPVSKIT_LAB_CACHE"
+INSTALLED = "installed"
+_RECORD = "kernel.json"
+_LAYOUT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """A kernel Debian packages: known by the suite, the name is the series found there."""
+
+    name: str
+    suite: str
+    aged: bool = False
+
+
+PACKAGED = (
+    Packaged("5.10", "bullseye", aged=True),
+    Packaged("6.1", "bookworm"),
+    Packaged("6.12", "trixie"),
+    Packaged("7.2", "sid"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel ready to boot; identity is the suite and the version really found there."""
+
+    suite: str
+    version: str
+    linux_uml: Path
+    modules: Path
+    seccomp: bool
+    package: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.version} ({self.suite})"
+
+
+def find(name: str) -> Packaged:
+    """The packaged kernel called ``name``: its series or its suite."""
+    for packaged in PACKAGED:
+        if name in (packaged.name, packaged.suite):
+            return packaged
+    known = ", ".join(f"{packaged.name} ({packaged.suite})" for packaged in PACKAGED)
+    raise LabError(f"no kernel is called {name!r}; there are {known}, {INSTALLED} and auto")
+
+
+def has_seccomp(version: str) -> bool:
+    """Whether this version can run its processes under seccomp instead of ptrace (6.16)."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return found is not None and (int(found[1]), int(found[2])) >= (6, 16)
+
+
+def cache_root() -> Path:
+    """Outside the tree: unpacked kernels are large and belong to the machine, not the checkout."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named).absolute()
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches).absolute() / "ipvskit-lab"
+
+
+def cached(suite: str) -> Kernel | None:
+    """The suite's kernel if the cache has it complete and at the place it was made for."""
+    home = cache_root() / suite
+    try:
+        record = json.loads((home / _RECORD).read_text())
+    except (OSError, ValueError):
+        return None
+    # The program carries absolute paths, so a folder that was moved or copied does not count.
+    if record.get("layout") != _LAYOUT or record.get("home") != str(home):
+        return None
+    version = str(record["version"])
+    return Kernel(
+        suite=suite,
+        version=version,
+        linux_uml=home / "linux.uml",
+        modules=home / "modules" / version,
+        seccomp=has_seccomp(version),
+        package=str(record["package"]),
+    )
+
+
+def fetch(suite: str, *, refresh: bool = False) -> Kernel:
+    """The suite's kernel, from the cache or else from the archive."""
+    packaged = find(suite)
+    if not refresh and (kernel := cached(packaged.suite)) is not None:
+        return kernel
+    try:
+        with _lock(packaged.suite, exclusive=True):
+            # Another run may have fetched it while this one waited for the lock.
+            if refresh or (kernel := cached(packaged.suite)) is None:
+                kernel = _fetch(packaged)
+            return kernel
+    except (LabError, OSError, StopIteration, subprocess.SubprocessError) as error:
+        raise KernelUnavailable(packaged.name, packaged.suite, _reason(error)) from error
+
+
+def installed() -> Kernel | None:
+    """The kernel of the distribution's own package, if the system has it installed."""
+    linux = Path("/usr/bin/linux.uml")
+    modules = sorted(Path("/usr/lib/uml/modules").glob("*/modules.dep.bin"))
+    if not linux.exists() or not modules:
+        return None
+    version = modules[-1].parent.name
+    return Kernel(INSTALLED, version, linux, modules[-1].parent, has_seccomp(version))
+
+
+def pick(name: str) -> Kernel:
+    """The kernel called ``name``; 'auto' is the fastest that can be had, newest suite first."""
+    if name == INSTALLED:
+        if (own := installed()) is None:
+            raise LabError("the package user-mode-linux is not installed on this machine")
+        return own
+    if name != "auto":
+        return fetch(find(name).suite)
+    reasons = []
+    for packaged in reversed(PACKAGED):
+        try:
+            return fetch(packaged.suite)
+        except KernelUnavailable as error:
+            reasons.append(error.summary)
+    if (own := installed()) is not None:
+        return own
+    raise LabError("no kernel could be had: " + "; ".join(reasons))
+
+
+@contextlib.contextmanager
+def in_use(kernel: Kernel) -> Iterator[None]:
+    """Keeps a refresh from replacing the kernel's files below a running guest."""
+    if kernel.suite == INSTALLED:
+        yield
+        return
+    with _lock(kernel.suite, exclusive=False):
+        yield
+
+
+@contextlib.contextmanager
+def _lock(suite: str, *, exclusive: bool) -> Iterator[None]:
+    root = cache_root()
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / f"{suite}.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        yield
+
+
+def _fetch(packaged: Packaged) -> Kernel:
+    """Unpack beside, then rename: the cache never holds half a kernel."""
+    root = cache_root()
+    home = root / packaged.suite
+    _remove_leftovers(root, packaged.suite)
+    making = Path(tempfile.mkdtemp(prefix=f".{packaged.suite}-", dir=root))
+    try:
+        unpacked = archive.unpack_kernel(packaged.suite, making, home, aged=packaged.aged)
+        record = {
+            "layout": _LAYOUT,
+            "home": str(home),
+            "version": unpacked.version,
+            "package": unpacked.package,
+        }
+        (making / _RECORD).write_text(json.dumps(record) + "\n")
+        making.chmod(0o755)
+        if home.exists():
+            home.rename(root / f".{packaged.suite}-old")
+        making.rename(home)
+    finally:
+        _remove_leftovers(root, packaged.suite)
+    kernel = cached(packaged.suite)
+    if kernel is None:
+        raise LabError(f"what was unpacked into {home} is not usable")
+    return kernel
+
+
+def _remove_leftovers(root: Path, suite: str) -> None:
+    """Half-made folders of runs that were killed; the caller holds the suite's lock."""
+    for leftover in root.glob(f".{suite}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, LabError):
+        return error.summary
+    if isinstance(error, StopIteration):
+        return "the package does not hold what was expected"
+    return str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""Tests that need neither root nor a special kernel, unless a marker says so."""
