@@ -11,10 +11,6 @@ from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
 HEADERS = ("ik_netns.h", "ik_socket.h", "ik_genl.h", "ik_ipvs.h")
-WARNINGS = (
-    "-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wformat=2"
-    " -Wcast-qual -Wpointer-arith -Wundef -Werror"
-).split()
 # Free-threaded builds of CPython have no limited API.
 LIMITED_API = not sysconfig.get_config_var("Py_GIL_DISABLED")
 

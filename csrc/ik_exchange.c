@@ -144,11 +144,12 @@ static int take_all(struct transaction *run, int received)
         if (run->slots.headers[i].msg_hdr.msg_flags & MSG_TRUNC) {
             return -EOVERFLOW;
         }
-        run->datagrams++;
+        uint32_t before = run->reply->messages;
         int result = take_datagram(run, datagram);
         if (result < 0) {
             return result;
         }
+        run->datagrams += run->reply->messages != before;
     }
     return 0;
 }

@@ -57,7 +57,8 @@ uint32_t ik_reply_flags(const struct ik_reply *reply);
 int ik_exchange(struct ik_socket *sock, const uint8_t *requests, size_t length, uint32_t first, uint32_t count,
                 struct ik_reply *reply, int timeout_ms);
 
-/* The same for dumps. datagrams[i], where not NULL, counts the datagrams in which request i was answered. */
+/* The same for dumps. datagrams[i], where not NULL, counts the datagrams that brought rows for request i: with one, the kernel gathered them at
+ * one go; between two, the table may have changed. */
 int ik_dump(struct ik_socket *sock, const uint8_t *requests, size_t length, uint32_t first, uint32_t count,
             struct ik_reply *reply, uint32_t *datagrams, int timeout_ms);
 

@@ -8,10 +8,11 @@ C errors come out as OSError with the C function's errno; callers give them a me
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
-from ipvskit import _core
-
+_core: Any = import_module("ipvskit._core")
 _ffi: Any = _core.ffi
 _lib: Any = _core.lib
 
@@ -27,7 +28,8 @@ IPVS_INFO: int = _lib.IK_IPVS_INFO
 IPVS_REQUEST_SIZE: int = _ffi.sizeof("struct ik_ipvs_request")
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Answer:
     """The kernel's verdict on one request: `error` is an errno, 0 for an acknowledgement."""
 
     index: int
@@ -70,9 +72,7 @@ def netns_socket(netns: int, family: int, kind: int, protocol: int) -> int:
 class Socket:
     """One netlink socket with its send buffer and its reply. Not for two threads at once."""
 
-    def __init__(
-        self, protocol: int, netns: int, *, send_buffer: int, receive_buffer: int, datagram: int = 0
-    ) -> None:
+    def __init__(self, protocol: int, netns: int, *, send_buffer: int, receive_buffer: int, datagram: int = 0) -> None:
         options = _ffi.new(
             "struct ik_socket_options *",
             {
@@ -110,9 +110,7 @@ class Socket:
         """The same for dumps; returns in how many datagrams each was answered."""
         datagrams = _ffi.new("uint32_t[]", count)
         _lib.ik_reply_reset(self._reply)
-        _checked(
-            _lib.ik_dump(self._socket, self._requests, length, first, count, self._reply, datagrams, timeout_ms)
-        )
+        _checked(_lib.ik_dump(self._socket, self._requests, length, first, count, self._reply, datagrams, timeout_ms))
         return list(datagrams)
 
     @property
@@ -126,7 +124,7 @@ class Socket:
         return bytes(_ffi.buffer(_lib.ik_reply_data(self._reply), length)) if length else b""
 
     def answers(self, first: int) -> list[Answer]:
-        """The verdicts in the last reply."""
+        """The verdicts in the last reply; requests are numbered from the sequence number `first`."""
         if not _lib.ik_reply_messages(self._reply):
             return []
         return _answers(
@@ -142,16 +140,12 @@ class Socket:
 
     def resolved(self) -> int:
         """The family's number from the last reply."""
-        return _checked(
-            _lib.ik_genl_parse_resolve(_lib.ik_reply_data(self._reply), _lib.ik_reply_length(self._reply))
-        )
+        return _checked(_lib.ik_genl_parse_resolve(_lib.ik_reply_data(self._reply), _lib.ik_reply_length(self._reply)))
 
     def encode_ipvs(self, requests: Any, start: int, count: int, family: int, sequence: int) -> tuple[int, int]:
         """Messages for as many of `count` packed request records as fit: (how many, bytes)."""
         records = _ffi.cast("struct ik_ipvs_request *", _ffi.from_buffer(requests)) + start
-        done = _checked(
-            _lib.ik_ipvs_encode(records, count, family, sequence, self._requests, self._room, self._used)
-        )
+        done = _checked(_lib.ik_ipvs_encode(records, count, family, sequence, self._requests, self._room, self._used))
         return done, self._used[0]
 
     def ipvs_rows(self, kind: int, family: int, first: int) -> bytearray:
@@ -166,9 +160,14 @@ class Socket:
         )
 
 
+def _number(sequence: int) -> int:
+    """Sequence numbers are 32 bits wide and wrap."""
+    return sequence & 0xFFFFFFFF
+
+
 def _answers(data: Any, length: int, first: int, room: int) -> list[Answer]:
     out = _ffi.new("struct ik_answer[]", room)
-    found = _checked(_lib.ik_parse_answers(data, length, first, out, room))
+    found = _checked(_lib.ik_parse_answers(data, length, _number(first), out, room))
     return [
         Answer(one.index, one.error, one.offset, _ffi.string(one.text).decode(errors="replace"))
         for one in (out[i] for i in range(min(found, room)))
@@ -178,7 +177,7 @@ def _answers(data: Any, length: int, first: int, room: int) -> list[Answer]:
 def _ipvs_rows(kind: int, data: Any, length: int, family: int, first: int, room: int) -> bytearray:
     size = _lib.ik_ipvs_row_size(kind)
     out = bytearray(room * size)
-    found = _checked(_lib.ik_ipvs_parse(kind, data, length, family, first, _ffi.from_buffer(out), room))
+    found = _checked(_lib.ik_ipvs_parse(kind, data, length, family, _number(first), _ffi.from_buffer(out), room))
     del out[min(found, room) * size :]
     return out
 

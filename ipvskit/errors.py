@@ -105,9 +105,7 @@ class KernelError(IpvskitError, OSError):
         return f"{what}: {self.reason} [{kernel}]" if what else f"{self.reason} [{kernel}]"
 
 
-def _rebuild(
-    kind: type[KernelError], error: int, reason: str, operation: str, key: object, text: str
-) -> KernelError:
+def _rebuild(kind: type[KernelError], error: int, reason: str, operation: str, key: object, text: str) -> KernelError:
     return kind(error, reason, operation=operation, key=key, text=text)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, Self
 
 from ipvskit import _native
 from ipvskit.errors import InvalidConfig, KernelError, NamespaceNotFound, PermissionDenied
@@ -123,7 +123,7 @@ class NetNS:
 
         return socket.socket(fileno=_native.netns_socket(self._descriptor, family, kind, protocol))
 
-    def __enter__(self) -> NetNS:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

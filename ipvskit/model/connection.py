@@ -21,8 +21,8 @@ class Connection:
     """A connection, or a persistence template: a client network's assignment to a real server.
 
     `expires` is in seconds. `protocol` is in lower case ("tcp"; "ip" for templates of firewall marks), `state` in the kernel's words
-    ("ESTABLISHED"). `destination` may be of the other family than `client` and `virtual` (tunnels). `engine` and `engine_data` come from a persistence engine, such as "sip" and a call id.
-    For a template the client port is 0.
+    ("ESTABLISHED"). `destination` may be of the other family than `client` and `virtual` (tunnels). `engine` and `engine_data` come from a
+    persistence engine, such as "sip" and a call id. For a template the client port is 0.
     """
 
     protocol: str

@@ -18,6 +18,7 @@ from ipvskit.model.address import (
     parse_endpoint,
     parse_number,
 )
+from ipvskit.model.slots import setter
 
 __all__ = ["PROTOCOLS", "ServiceKey"]
 
@@ -101,11 +102,11 @@ def _family(value: Family | str | None) -> Family:
 
 
 _new = ServiceKey.__new__
-_set_family = ServiceKey.family.__set__  # type: ignore[attr-defined]
-_set_protocol = ServiceKey.protocol.__set__  # type: ignore[union-attr]
-_set_address = ServiceKey.address.__set__  # type: ignore[union-attr]
-_set_port = ServiceKey.port.__set__  # type: ignore[attr-defined]
-_set_fwmark = ServiceKey.fwmark.__set__  # type: ignore[attr-defined]
+_set_family = setter(ServiceKey, "family")
+_set_protocol = setter(ServiceKey, "protocol")
+_set_address = setter(ServiceKey, "address")
+_set_port = setter(ServiceKey, "port")
+_set_fwmark = setter(ServiceKey, "fwmark")
 
 
 def _fill(
@@ -119,8 +120,6 @@ def _fill(
     return key
 
 
-def stored_key(
-    family: Family, protocol: str | None, address: IPAddress | None, port: int, fwmark: int
-) -> ServiceKey:
+def stored_key(family: Family, protocol: str | None, address: IPAddress | None, port: int, fwmark: int) -> ServiceKey:
     """A key as the kernel has it, not checked: another program may have made what we would refuse."""
     return _fill(_new(ServiceKey), family, protocol, address, port, fwmark)

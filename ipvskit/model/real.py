@@ -11,8 +11,17 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from ipvskit.errors import InvalidConfig
-from ipvskit.model.address import Family, IPAddress, endpoint_text, family_of, parse_address, parse_endpoint, parse_number
+from ipvskit.model.address import (
+    Family,
+    IPAddress,
+    endpoint_text,
+    family_of,
+    parse_address,
+    parse_endpoint,
+    parse_number,
+)
 from ipvskit.model.options import read_options, write_options
+from ipvskit.model.slots import setter
 
 __all__ = ["ForwardingMethod", "RealServer", "Tunnel", "TunnelType"]
 
@@ -62,7 +71,11 @@ class Tunnel:
     remote_checksum: bool
 
     def __init__(
-        self, type: TunnelType | str = "ipip", port: int = 0, checksum: bool = False, remote_checksum: bool = False
+        self,
+        type: TunnelType | str = "ipip",  # noqa: A002 - the field's own name
+        port: int = 0,
+        checksum: bool = False,
+        remote_checksum: bool = False,
     ) -> None:
         try:
             kind = TunnelType(type)
@@ -218,13 +231,13 @@ def _method(value: ForwardingMethod | str) -> ForwardingMethod:
 
 
 _new = RealServer.__new__
-_set_address = RealServer.address.__set__  # type: ignore[union-attr]
-_set_port = RealServer.port.__set__  # type: ignore[attr-defined]
-_set_weight = RealServer.weight.__set__  # type: ignore[attr-defined]
-_set_forwarding = RealServer.forwarding.__set__  # type: ignore[attr-defined]
-_set_upper = RealServer.upper_threshold.__set__  # type: ignore[attr-defined]
-_set_lower = RealServer.lower_threshold.__set__  # type: ignore[attr-defined]
-_set_tunnel = RealServer.tunnel.__set__  # type: ignore[union-attr]
+_set_address = setter(RealServer, "address")
+_set_port = setter(RealServer, "port")
+_set_weight = setter(RealServer, "weight")
+_set_forwarding = setter(RealServer, "forwarding")
+_set_upper = setter(RealServer, "upper_threshold")
+_set_lower = setter(RealServer, "lower_threshold")
+_set_tunnel = setter(RealServer, "tunnel")
 
 
 def _fill(

@@ -15,6 +15,7 @@ from ipvskit.model.address import Family, parse_number
 from ipvskit.model.key import ServiceKey
 from ipvskit.model.options import read_options, write_options
 from ipvskit.model.real import ForwardingMethod, RealServer
+from ipvskit.model.slots import setter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,11 +101,15 @@ class VirtualService:
         if persistence_timeout is not None:
             parse_number("persistence_timeout", persistence_timeout, 1, MAX_PERSISTENCE_TIMEOUT, "seconds")
         elif key.address is not None and key.port == 0:
-            raise InvalidConfig("persistence_timeout", None, "seconds, because a service for every port (0) must be persistent")
+            raise InvalidConfig(
+                "persistence_timeout", None, "seconds, because a service for every port (0) must be persistent"
+            )
         if persistence_engine is not None:
             _check_name("persistence_engine", persistence_engine, MAX_ENGINE)
         if one_packet and key.protocol not in {"udp", None}:
-            raise InvalidConfig("one_packet", one_packet, f"False: only udp and fwmark services have it, not {key.protocol}")
+            raise InvalidConfig(
+                "one_packet", one_packet, f"False: only udp and fwmark services have it, not {key.protocol}"
+            )
         _fill(
             self,
             key,
@@ -234,19 +239,21 @@ def check_pair(key: ServiceKey, real: RealServer) -> None:
         expected = f"tunnel, because {real.endpoint} is not an {key.family} address as {key} is"
         raise InvalidConfig("forwarding", str(method), expected)
     if method is not ForwardingMethod.MASQUERADE and real.port not in {0, key.port}:
-        expected = f"{'0 or ' if key.port else ''}{key.port}, because {method} does not change the port of a packet to {key}"
+        expected = (
+            f"{'0 or ' if key.port else ''}{key.port}, because {method} does not change the port of a packet to {key}"
+        )
         raise InvalidConfig("real server port", real.port, expected)
 
 
 _new = VirtualService.__new__
-_set_key = VirtualService.key.__set__  # type: ignore[attr-defined]
-_set_scheduler = VirtualService.scheduler.__set__  # type: ignore[attr-defined]
-_set_flags = VirtualService.scheduler_flags.__set__  # type: ignore[attr-defined]
-_set_timeout = VirtualService.persistence_timeout.__set__  # type: ignore[union-attr]
-_set_netmask = VirtualService.persistence_netmask.__set__  # type: ignore[union-attr]
-_set_engine = VirtualService.persistence_engine.__set__  # type: ignore[union-attr]
-_set_one_packet = VirtualService.one_packet.__set__  # type: ignore[attr-defined]
-_set_reals = VirtualService.reals.__set__  # type: ignore[attr-defined]
+_set_key = setter(VirtualService, "key")
+_set_scheduler = setter(VirtualService, "scheduler")
+_set_flags = setter(VirtualService, "scheduler_flags")
+_set_timeout = setter(VirtualService, "persistence_timeout")
+_set_netmask = setter(VirtualService, "persistence_netmask")
+_set_engine = setter(VirtualService, "persistence_engine")
+_set_one_packet = setter(VirtualService, "one_packet")
+_set_reals = setter(VirtualService, "reals")
 
 
 def _fill(

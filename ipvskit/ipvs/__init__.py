@@ -1,0 +1,1 @@
+"""The IPVS client: requests and replies. Values are in `ipvskit.model`."""

@@ -1,0 +1,239 @@
+"""Very many operations in few system calls, and a verdict on each.
+
+Knows: order, portions, what depends on what. Must not know: netlink, what errors mean.
+
+Operations are executed in the order given. Real servers of services to be added wait until it is known which services could be added: one that
+exists already must not get the other's real servers. Updates first read what they change. Where answers got lost, reading tells what was executed.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Literal
+
+from ipvskit.errors import AnswerLost, InvalidConfig, IpvskitError, RealServerNotFound
+from ipvskit.ipvs import records
+from ipvskit.ipvs.operations import (
+    AddReal,
+    AddService,
+    Operation,
+    ReplaceReal,
+    ReplaceService,
+    UpdateReal,
+    UpdateService,
+    describe,
+    merge_real,
+    merge_service,
+    request_of,
+)
+from ipvskit.ipvs.reading import Reader
+from ipvskit.ipvs.records import Command
+from ipvskit.ipvs.refusals import refusal
+from ipvskit.ipvs.report import BulkReport, Failure
+from ipvskit.ipvs.verify import landed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ipvskit.ipvs.backend import Backend
+    from ipvskit.model.key import ServiceKey
+    from ipvskit.model.real import RealServer
+
+__all__ = ["OnError", "run"]
+
+OnError = Literal["continue", "stop"]
+
+#: Requests that are packed before they are sent: bounds memory; how many go into one send is the backend's matter.
+PORTION = 4096
+
+
+def run(backend: Backend, operations: Iterable[Operation], on_error: OnError = "continue") -> BulkReport:
+    """Execute operations; see `Ipvs.bulk`."""
+    if on_error not in {"continue", "stop"}:
+        raise InvalidConfig("on_error", on_error, '"continue" or "stop"')
+    return _Run(backend, stop=on_error == "stop").all(operations)
+
+
+class _Run:
+    """One bulk call."""
+
+    def __init__(self, backend: Backend, stop: bool) -> None:
+        self._backend = backend
+        self._stop = stop
+        self._portion = 1 if stop else PORTION
+        self._done = 0
+        self._failures: list[Failure] = []
+        self._skipped: list[Operation] = []
+        self._subjects: list[tuple[int, Operation]] = []
+        self._requests: list[bytes] = []
+        self._parents: list[tuple[int, AddService]] = []
+        self._updates: dict[object, tuple[int, UpdateService | UpdateReal]] = {}
+
+    def all(self, operations: Iterable[Operation]) -> BulkReport:
+        stopped = False
+        for index, operation in enumerate(operations):
+            self._take(index, operation)
+            if self._stop and self._failures:
+                stopped = True
+                break
+        self._flush()
+        return BulkReport(self._done, tuple(self._failures), tuple(self._skipped), stopped)
+
+    # --- gathering ------------------------------------------------------------------------------------------------------------------
+
+    def _take(self, index: int, operation: Operation) -> None:
+        if isinstance(operation, UpdateService | UpdateReal):
+            self._take_update(index, operation)
+        elif isinstance(operation, AddService):
+            self._flush_if(bool(self._updates))
+            if operation.service.reals:
+                self._parents.append((len(self._subjects), operation))
+            self._queue(index, operation)
+        else:
+            self._flush_if(bool(self._updates or self._parents))
+            self._queue(index, operation)
+
+    def _take_update(self, index: int, operation: UpdateService | UpdateReal) -> None:
+        target: tuple[object, ...] = (operation.key,)
+        if isinstance(operation, UpdateReal):
+            target = (operation.key, operation.address, operation.port)
+        self._flush_if(bool(self._subjects) or target in self._updates)
+        self._updates[target] = (index, operation)
+        self._flush_if(len(self._updates) >= self._portion)
+
+    def _queue(self, index: int, operation: Operation) -> None:
+        try:
+            request = request_of(operation)
+        except InvalidConfig as error:
+            self._failures.append(Failure(index, operation, error))
+            return
+        self._requests.append(request)
+        self._subjects.append((index, operation))
+        self._flush_if(len(self._requests) >= self._portion)
+
+    def _flush_if(self, needed: bool) -> None:
+        if needed:
+            self._flush()
+
+    # --- executing ------------------------------------------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        if self._updates:
+            updates, self._updates = list(self._updates.values()), {}
+            self._merge(updates)
+        if not self._requests:
+            return
+        subjects, requests, parents = self._subjects, self._requests, self._parents
+        self._subjects, self._requests, self._parents = [], [], []
+        failed = self._execute(requests, subjects.__getitem__)
+        if parents:
+            self._add_reals([(subjects[at][0], parent, at in failed) for at, parent in parents])
+
+    def _add_reals(self, parents: Iterable[tuple[int, AddService, bool]]) -> None:
+        requests: list[bytes] = []
+        subjects: list[tuple[int, ServiceKey, RealServer]] = []
+        record = records.real_record
+        for index, parent, failed in parents:
+            key, reals = parent.service.key, parent.service.reals
+            if failed or (self._stop and self._failures):
+                self._skipped.extend(AddReal(key, real) for real in reals)
+                continue
+            prefix = records.real_prefix(Command.NEW_DEST, key)
+            for at, real in enumerate(reals):
+                requests.append(prefix + record(real))
+                subjects.append((index, key, real))
+                if len(requests) >= self._portion:
+                    self._execute_reals(requests, subjects)
+                    requests, subjects = [], []
+                    if self._stop and self._failures:
+                        self._skipped.extend(AddReal(key, rest) for rest in reals[at + 1 :])
+                        break
+        self._execute_reals(requests, subjects)
+
+    def _execute_reals(self, requests: list[bytes], subjects: list[tuple[int, ServiceKey, RealServer]]) -> None:
+        def subject(at: int) -> tuple[int, Operation]:
+            index, key, real = subjects[at]
+            return index, AddReal(key, real)
+
+        self._execute(requests, subject)
+
+    def _execute(self, requests: list[bytes], subject: Callable[[int], tuple[int, Operation]]) -> set[int]:
+        """Send; note what became of each; returns which failed."""
+        if not requests:
+            return set()
+        execution = self._backend.execute(b"".join(requests), len(requests))
+        failed: dict[int, IpvskitError] = {}
+        answered = {answer.index for answer in execution.answers}
+        for answer in execution.answers:
+            if answer.error:
+                failed[answer.index] = refusal(subject(answer.index)[1], answer.error, answer.text)
+        unknown = [at for lost in execution.lost for at in lost if at not in answered]
+        unknown += [at for at, request in enumerate(requests) if request[4] & records.NLM_F_ACK and at not in answered]
+        for at in dict.fromkeys(unknown):
+            operation = subject(at)[1]
+            if not landed(Reader(self._backend), self._backend, operation):
+                described = describe(operation)
+                reason = "the kernel's answer was lost, and the object is not as it would be after success"
+                failed[at] = AnswerLost(errno.ENOBUFS, reason, operation=described.name, key=described.key)
+        for at in sorted(failed):
+            index, operation = subject(at)
+            self._failures.append(Failure(index, operation, failed[at]))
+        self._done += len(requests) - len(failed)
+        return set(failed)
+
+    # --- updates --------------------------------------------------------------------------------------------------------------------
+
+    def _merge(self, updates: Sequence[tuple[int, UpdateService | UpdateReal]]) -> None:
+        """Read what the updates are about, and queue the replacements."""
+        services = [(index, one) for index, one in updates if isinstance(one, UpdateService)]
+        reals = [(index, one) for index, one in updates if isinstance(one, UpdateReal)]
+        requests: list[bytes] = []
+        subjects: list[tuple[int, Operation]] = []
+        for index, update, request in [*self._merged_services(services), *self._merged_reals(reals)]:
+            if isinstance(request, IpvskitError):
+                self._failures.append(Failure(index, update, request))
+            else:
+                requests.append(request)
+                subjects.append((index, update))
+        self._execute(requests, subjects.__getitem__)
+
+    def _merged_services(
+        self, updates: Sequence[tuple[int, UpdateService]]
+    ) -> Iterable[tuple[int, Operation, bytes | IpvskitError]]:
+        found = Reader(self._backend).get([update.key for _, update in updates]) if updates else []
+        for (index, update), current in zip(updates, found, strict=True):
+            try:
+                if isinstance(current, Exception):
+                    raise current
+                yield index, update, request_of(ReplaceService(merge_service(current[0], update.changes)))
+            except IpvskitError as error:
+                yield index, update, error
+
+    def _merged_reals(
+        self, updates: Sequence[tuple[int, UpdateReal]]
+    ) -> Iterable[tuple[int, Operation, bytes | IpvskitError]]:
+        keys = list(dict.fromkeys(update.key for _, update in updates))
+        reader = Reader(self._backend)
+        current = {
+            (key, real.address, real.port): real
+            for key, (found, _) in zip(keys, reader.reals(keys) if keys else [], strict=True)
+            for real in found
+        }
+        for index, update in updates:
+            real = current.get((update.key, update.address, update.port))
+            try:
+                if real is None:
+                    raise self._missing(reader, update)
+                yield index, update, request_of(ReplaceReal(update.key, merge_real(update.key, real, update.changes)))
+            except IpvskitError as error:
+                yield index, update, error
+
+    @staticmethod
+    def _missing(reader: Reader, update: UpdateReal) -> IpvskitError:
+        """The kernel lists no real servers of a service that does not exist, and gives no error: ask for the service."""
+        service = reader.get([update.key])[0]
+        if isinstance(service, IpvskitError):
+            return service
+        described = describe(update)
+        reason = "the service has no such real server"
+        return RealServerNotFound(errno.ENOENT, reason, operation=described.name, key=described.key)

@@ -1,0 +1,62 @@
+"""The outcome of bulk calls.
+
+Knows: what was done, what failed, what was left out. Must not know: how it came to that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipvskit.errors import BulkFailed
+
+if TYPE_CHECKING:
+    from ipvskit.errors import IpvskitError
+    from ipvskit.ipvs.operations import Operation
+
+__all__ = ["BulkReport", "Failure"]
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One operation that was not executed. `index` is its place in the iterable, or that of the AddService it is a part of."""
+
+    index: int
+    operation: Operation
+    error: IpvskitError
+
+
+@dataclass(frozen=True, slots=True)
+class BulkReport:
+    """What a bulk call did.
+
+    `done` counts the operations that were executed; every real server of an added service counts as an operation of its own. `failures` were
+    refused, by the kernel or before being sent. `skipped` were not tried because their service could not be added. `stopped` says that the rest
+    of the iterable was not looked at (`on_error="stop"`).
+    """
+
+    done: int
+    failures: tuple[Failure, ...] = ()
+    skipped: tuple[Operation, ...] = ()
+    stopped: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything was done."""
+        return not self.failures and not self.skipped
+
+    def raise_for_failures(self) -> None:
+        """Raise BulkFailed unless everything was done."""
+        if not self.ok:
+            raise BulkFailed(self)
+
+    def __str__(self) -> str:
+        text = f"{self.done} done, {len(self.failures)} failed, {len(self.skipped)} skipped"
+        if self.stopped:
+            text += ", stopped there"
+        shown = [f"  {failure.error}" for failure in self.failures[:_SHOWN]]
+        if len(self.failures) > _SHOWN:
+            shown.append(f"  and {len(self.failures) - _SHOWN} more")
+        return "\n".join([text, *shown])

@@ -1,0 +1,194 @@
+"""One netlink connection to the kernel: locking, sequence numbers, namespaces, forks, reopening.
+
+Knows: transactions as opaque messages. Must not know: any family's commands (a codec encodes and decodes them), desired state.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from ipvskit import _native
+from ipvskit.errors import ClosedError, KernelError, PermissionDenied, ProtocolError, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ipvskit.netns import NetNS
+
+__all__ = ["NETLINK_GENERIC", "NETLINK_NETFILTER", "NETLINK_ROUTE", "Connection", "Encoder"]
+
+NETLINK_ROUTE = 0
+NETLINK_NETFILTER = 12
+NETLINK_GENERIC = 16
+
+#: What one send may hold, and room for the refusals of all of it (bytes).
+SEND_BUFFER = 512 * 1024
+RECEIVE_BUFFER = 8 * 1024 * 1024
+
+
+class Encoder(Protocol):
+    """Puts messages into the socket's send buffer."""
+
+    def __call__(self, sock: _native.Socket, start: int, most: int, sequence: int) -> tuple[int, int]:
+        """At most `most` messages from request `start` on, numbered from `sequence`: (how many, bytes)."""
+
+
+class Connection:
+    """A netlink socket in a network namespace, shared by threads: transactions follow one another.
+
+    `timeout` (seconds) bounds the wait for an answer; the kernel answers while it is being asked, so running out of it means trouble. After
+    trouble the socket is opened anew. A forked child gets a socket of its own.
+    """
+
+    def __init__(
+        self,
+        protocol: int,
+        netns: NetNS,
+        *,
+        timeout: float = 5.0,
+        send_buffer: int = SEND_BUFFER,
+        receive_buffer: int = RECEIVE_BUFFER,
+        datagram: int = 0,
+    ) -> None:
+        self._protocol = protocol
+        self._netns = netns
+        self._timeout_ms = max(1, int(timeout * 1000))
+        self._buffers = (send_buffer, receive_buffer, datagram)
+        self._socket: _native.Socket | None = None
+        self._closed = False
+        self._sequence = 0
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
+        #: Number of the socket in use; it changes when the socket is opened anew.
+        self.generation = 0
+        with self._transaction():
+            pass
+
+    def close(self) -> None:
+        """Close the socket. Using the connection afterwards raises ClosedError."""
+        if not self._closed:
+            self._closed = True
+            with self._own_lock():
+                self._drop()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=2)
+            self._closed = True
+
+    def _drop(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _own_lock(self) -> threading.Lock:
+        # A forked child must neither wait for a lock that a thread of its parent held, nor read its parent's answers.
+        if self._owner != os.getpid():
+            self._owner = os.getpid()
+            self._lock = threading.Lock()
+            self._socket = None
+        return self._lock
+
+    @contextmanager
+    def _transaction(self) -> Iterator[_native.Socket]:
+        with self._own_lock():
+            if self._closed:
+                raise ClosedError("this connection is closed")
+            if self._socket is None:
+                self._socket = self._open()
+            try:
+                yield self._socket
+            except OSError as error:
+                # Answers of this transaction may still be on their way: nobody else may meet them.
+                self._drop()
+                raise _meaning(error) from None
+            except BaseException:
+                self._drop()
+                raise
+
+    def _open(self) -> _native.Socket:
+        send_buffer, receive_buffer, datagram = self._buffers
+        self.generation += 1
+        try:
+            return _native.Socket(
+                self._protocol,
+                self._netns.fileno(),
+                send_buffer=send_buffer,
+                receive_buffer=receive_buffer,
+                datagram=datagram,
+            )
+        except OSError as error:
+            raise _meaning(error) from None
+
+    def _take_sequence(self, count: int) -> int:
+        # One more than `count` is for the barrier; numbers are 32 bits wide and 0 is left out.
+        if self._sequence + count + 1 >= 2**32:
+            self._sequence = 0
+        first = self._sequence + 1
+        self._sequence += count + 1
+        return first
+
+    def resolve(self, name: str) -> int:
+        """The number of a generic-netlink family. Raises KernelError, with ENOENT when the kernel has none of this name."""
+        with self._transaction() as sock:
+            first = self._take_sequence(1)
+            sock.exchange(sock.encode_resolve(name, first), first, 1, self._timeout_ms)
+            refused = [answer for answer in sock.answers(first) if answer.error]
+            number = 0 if refused else sock.resolved()
+        for answer in refused:
+            raise KernelError(answer.error, operation="find family", key=name, text=answer.text)
+        return number
+
+    def exchange(
+        self, encode: Encoder, count: int, take: Callable[[_native.Socket, int, int, int], None], portion: int = 0
+    ) -> None:
+        """Execute `count` requests, as many at a time as fit; `take(sock, start, done, first)` sees each portion's reply.
+
+        `start` is the portion's first request, `done` how many it has, `first` their first sequence number. `portion` bounds it further.
+        """
+        start = 0
+        while start < count:
+            with self._transaction() as sock:
+                most = min(count - start, sock.message_limit - 1, portion or count)
+                first = self._take_sequence(most)
+                done, length = encode(sock, start, most, first)
+                sock.exchange(length, first, done, self._timeout_ms)
+                take(sock, start, done, first)
+            start += done
+
+    def dump(
+        self, encode: Encoder, count: int, take: Callable[[_native.Socket, int, int, int, list[int]], None]
+    ) -> None:
+        """The same for dumps; `take` also gets, for each, the number of datagrams that brought rows."""
+        start = 0
+        while start < count:
+            with self._transaction() as sock:
+                # Bounded, so that the replies of very many dumps are never in memory at once.
+                most = min(count - start, 512)
+                first = self._take_sequence(most)
+                done, length = encode(sock, start, most, first)
+                datagrams = sock.dump(length, first, done, self._timeout_ms)
+                take(sock, start, done, first, datagrams)
+            start += done
+
+
+def _meaning(error: OSError) -> Exception:
+    if isinstance(error, KernelError):
+        return error
+    number = error.errno or 0
+    if number == errno.EBADMSG:
+        return ProtocolError("the kernel's answer is not a well-formed netlink message of the expected kind")
+    if number == errno.EOVERFLOW:
+        return ProtocolError("the kernel's answer is longer than the receive buffer, so a part of it is missing")
+    if number == errno.ETIMEDOUT:
+        return TimedOut(number, "the kernel did not answer in time", operation="netlink")
+    if number in {errno.EPERM, errno.EACCES}:
+        return PermissionDenied(number, "needs CAP_SYS_ADMIN to enter the network namespace", operation="open socket")
+    if number == errno.EINVAL:
+        return KernelError(number, "the descriptor is not that of a network namespace", operation="open socket")
+    return KernelError(number, operation="netlink")
