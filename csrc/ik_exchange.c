@@ -105,6 +105,10 @@ static int take_datagram(struct transaction *run, struct ik_reader datagram)
         if (message.sequence - run->first > run->last - run->first || message.type == NLMSG_NOOP) {
             continue;
         }
+        /* Nothing but its acknowledgement answers the barrier, so every message that is kept belongs to one of the requests. */
+        if (!run->dump && message.sequence == run->last && message.type != NLMSG_ERROR) {
+            return -EBADMSG;
+        }
         if (message.flags & NLM_F_DUMP_INTR) {
             run->reply->flags |= IK_REPLY_INTERRUPTED;
         }

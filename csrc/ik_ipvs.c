@@ -78,7 +78,7 @@ long ik_ipvs_encode(const struct ik_ipvs_request *requests, size_t count, uint16
         }
         *used = writer.length;
     }
-    return (long)done;
+    return done == 0 && count > 0 ? -ENOSPC : (long)done;
 }
 
 /* Old kernels send 32-bit counters only, newer ones both; the wide ones win in whatever order they come. */
@@ -110,6 +110,11 @@ static int decode_service(struct ik_reader payload, void *out)
         if (taken < 0) {
             return taken;
         }
+    }
+    /* A service is either a firewall mark or a place. */
+    const uint32_t place = BIT(IK_SVC_PROTOCOL) | BIT(IK_SVC_ADDR) | BIT(IK_SVC_PORT);
+    if (!(row->service.present & BIT(IK_SVC_FWMARK)) && (row->service.present & place) != place) {
+        return -EBADMSG;
     }
     if (row->service.family == AF_INET) {
         row->service.netmask = ntohl(row->service.netmask);
@@ -145,16 +150,31 @@ struct layout {
     uint8_t command; /* of the answer */
     uint8_t nest;    /* attribute that holds the record; 0: the message itself does */
     size_t size;
-    uint32_t required; /* without these a row means nothing */
+    uint32_t required; /* what every kernel sends: where it is missing, a 0 in its place would be a lie */
     int (*decode)(struct ik_reader payload, void *out);
 };
 
 static const struct layout layouts[IK_IPVS_ROW_KINDS] = {
-    [IK_IPVS_SERVICES] = {IK_NEW_SERVICE, IK_CMD_SERVICE, sizeof(struct ik_ipvs_service_row), BIT(IK_SVC_AF), decode_service},
-    [IK_IPVS_REALS] = {IK_NEW_DEST, IK_CMD_DEST, sizeof(struct ik_ipvs_real_row), BIT(IK_DEST_ADDR) | BIT(IK_DEST_PORT), decode_real},
-    [IK_IPVS_DAEMONS] = {IK_NEW_DAEMON, IK_CMD_DAEMON, sizeof(struct ik_ipvs_daemon), BIT(IK_DAEMON_STATE), decode_daemon},
+    [IK_IPVS_SERVICES] = {IK_NEW_SERVICE, IK_CMD_SERVICE, sizeof(struct ik_ipvs_service_row),
+                          BIT(IK_SVC_AF) | BIT(IK_SVC_SCHED_NAME) | BIT(IK_SVC_FLAGS) | BIT(IK_SVC_TIMEOUT) | BIT(IK_SVC_NETMASK),
+                          decode_service},
+    [IK_IPVS_REALS] = {IK_NEW_DEST, IK_CMD_DEST, sizeof(struct ik_ipvs_real_row),
+                       BIT(IK_DEST_ADDR) | BIT(IK_DEST_PORT) | BIT(IK_DEST_FWD_METHOD) | BIT(IK_DEST_WEIGHT) | BIT(IK_DEST_U_THRESH) |
+                           BIT(IK_DEST_L_THRESH),
+                       decode_real},
+    [IK_IPVS_DAEMONS] = {IK_NEW_DAEMON, IK_CMD_DAEMON, sizeof(struct ik_ipvs_daemon),
+                         BIT(IK_DAEMON_STATE) | BIT(IK_DAEMON_MCAST_IFN) | BIT(IK_DAEMON_SYNC_ID), decode_daemon},
+    /* A kernel without a protocol leaves its timeouts out. */
     [IK_IPVS_CONFIG] = {IK_SET_CONFIG, 0, sizeof(struct ik_ipvs_config), 0, decode_config},
-    [IK_IPVS_INFO] = {IK_SET_INFO, 0, sizeof(struct ik_ipvs_info), BIT(IK_INFO_VERSION), decode_info},
+    [IK_IPVS_INFO] = {IK_SET_INFO, 0, sizeof(struct ik_ipvs_info), BIT(IK_INFO_VERSION) | BIT(IK_INFO_CONN_TAB_SIZE), decode_info},
+};
+
+union row {
+    struct ik_ipvs_service_row service;
+    struct ik_ipvs_real_row real;
+    struct ik_ipvs_daemon daemon;
+    struct ik_ipvs_config config;
+    struct ik_ipvs_info info;
 };
 
 size_t ik_ipvs_row_size(int kind) { return kind < 0 || kind >= IK_IPVS_ROW_KINDS ? 0 : layouts[kind].size; }
@@ -200,7 +220,7 @@ long ik_ipvs_parse(int kind, const uint8_t *data, size_t length, uint16_t family
 {
     struct ik_reader reader = {.data = data, .left = length};
     struct ik_message message;
-    struct ik_ipvs_service_row row; /* the largest */
+    union row row;
     long found = 0;
     int more;
 
@@ -216,7 +236,7 @@ long ik_ipvs_parse(int kind, const uint8_t *data, size_t length, uint16_t family
             return -EBADMSG;
         }
         memset(&row, 0, sizeof(row));
-        row.service.index = message.sequence - first;
+        row.info.index = message.sequence - first; /* where every row has it */
         int result = decode_message(layout, &message, &row);
         if (result < 0) {
             return result;

@@ -113,7 +113,8 @@ struct ik_ipvs_request {
     } part;
 };
 
-/* Messages for as many of the requests as fit, numbered from `sequence`: how many, and *used bytes; -EINVAL: no such command. */
+/* Messages for as many of the requests as fit, numbered from `sequence`: how many, and *used bytes; -ENOSPC: not even the first does; -EINVAL: no such
+ * command. */
 long ik_ipvs_encode(const struct ik_ipvs_request *requests, size_t count, uint16_t family, uint32_t sequence, uint8_t *out, size_t room,
                     size_t *used);
 

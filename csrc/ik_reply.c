@@ -75,6 +75,7 @@ static int parse_extended_ack(struct ik_reader payload, struct ik_answer *out)
             size_t length = strnlen((const char *)attr.payload.data, attr.payload.left);
             length = length < sizeof(out->text) - 1 ? length : sizeof(out->text) - 1;
             memcpy(out->text, attr.payload.data, length);
+            out->text[length] = 0;
         } else if (attr.type == NLMSGERR_ATTR_OFFS && attr.payload.left == sizeof(out->offset)) {
             memcpy(&out->offset, attr.payload.data, sizeof(out->offset));
         }
@@ -82,11 +83,13 @@ static int parse_extended_ack(struct ik_reader payload, struct ik_answer *out)
     return more;
 }
 
-/* An error is: errno i32, header of the request, the request's rest unless NLM_F_CAPPED, attributes if NLM_F_ACK_TLVS. */
+/* An error is: errno i32, header of the request, the request's rest unless NLM_F_CAPPED, attributes if NLM_F_ACK_TLVS. The end of a dump is the
+ * same without a copy of the request. */
 static int parse_error(struct ik_message *message, struct ik_answer *out)
 {
     int32_t error;
     uint32_t request_length;
+    size_t copied = 0;
 
     if (message->payload.left < sizeof(error)) {
         return -EBADMSG;
@@ -96,15 +99,16 @@ static int parse_error(struct ik_message *message, struct ik_answer *out)
         return -EBADMSG;
     }
     out->error = -error;
-    /* The end of a dump carries no copy of the request. */
-    if (message->type != NLMSG_ERROR || !(message->flags & NLM_F_ACK_TLVS)) {
+    if (!(message->flags & NLM_F_ACK_TLVS)) {
         return 0;
     }
-    if (message->payload.left < sizeof(error) + IK_MESSAGE_HEADER) {
-        return -EBADMSG;
+    if (message->type == NLMSG_ERROR) {
+        if (message->payload.left < sizeof(error) + IK_MESSAGE_HEADER) {
+            return -EBADMSG;
+        }
+        memcpy(&request_length, message->payload.data + sizeof(error), sizeof(request_length));
+        copied = message->flags & NLM_F_CAPPED ? (size_t)IK_MESSAGE_HEADER : ik_align(request_length);
     }
-    memcpy(&request_length, message->payload.data + sizeof(error), sizeof(request_length));
-    size_t copied = message->flags & NLM_F_CAPPED ? (size_t)IK_MESSAGE_HEADER : ik_align(request_length);
     if (!ik_skip(&message->payload, sizeof(error) + copied)) {
         return -EBADMSG;
     }

@@ -52,8 +52,8 @@ uint32_t ik_reply_messages(const struct ik_reply *reply);
 uint32_t ik_reply_flags(const struct ik_reply *reply);
 
 /* `requests` holds `count` whole messages with the sequence numbers first .. first + count - 1; first + count belongs to the barrier.
- * 0 when the barrier was answered, or when IK_REPLY_LOST says that it cannot be; -ETIMEDOUT; -EMSGSIZE: a datagram did not fit (or the send
- * was too large); -EBADMSG: what came is not netlink; or another negative errno. */
+ * 0 when the barrier was answered, or when IK_REPLY_LOST says that it cannot be; -ETIMEDOUT; -EOVERFLOW: a datagram did not fit; -EMSGSIZE: the
+ * send was too large; -EBADMSG: what came is not netlink; or another negative errno. */
 int ik_exchange(struct ik_socket *sock, const uint8_t *requests, size_t length, uint32_t first, uint32_t count,
                 struct ik_reply *reply, int timeout_ms);
 

@@ -66,8 +66,12 @@ class Connection:
         self._lock = threading.Lock()
         #: Number of the socket in use; it changes when the socket is opened anew.
         self.generation = 0
-        with self._transaction():
-            pass
+        try:
+            with self._transaction():
+                pass
+        except BaseException:
+            self._closed = True
+            raise
 
     def close(self) -> None:
         """Close the socket. Using the connection afterwards raises ClosedError."""

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from ipvskit import _native
 from ipvskit.errors import AnswerLost, KernelError
-from ipvskit.ipvs.unavailable import ipvs_not_available
+from ipvskit.ipvs.availability import ipvs_not_available, load_ipvs
 from ipvskit.netlink import NETLINK_GENERIC, Connection
 
 if TYPE_CHECKING:
@@ -88,13 +88,20 @@ class KernelBackend:
         self._netns = netns
         self._connection = Connection(NETLINK_GENERIC, netns, timeout=timeout, **sizes)
         try:
-            self._family = self._connection.resolve("IPVS")
-        except KernelError as error:
-            self._connection.close()
-            raise ipvs_not_available(error) if error.errno == errno.ENOENT else error from None
+            self._family = self._find_family()
         except BaseException:
             self._connection.close()
             raise
+
+    def _find_family(self) -> int:
+        try:
+            return self._connection.resolve("IPVS")
+        except KernelError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            if load_ipvs():
+                return self._connection.resolve("IPVS")
+            raise ipvs_not_available(error) from None
 
     def execute(self, requests: bytes, count: int) -> Execution:
         """See `Backend`."""

@@ -26,9 +26,9 @@ from ipvskit.errors import (
     ServiceExists,
     ServiceNotFound,
 )
+from ipvskit.ipvs.availability import module_state, permission_denied
 from ipvskit.ipvs.operations import AddReal, AddService, Operation, ReplaceReal, ReplaceService, StartDaemon, describe
 from ipvskit.ipvs.records import Command
-from ipvskit.ipvs.unavailable import module_state, permission_denied
 from ipvskit.model.address import Family, family_of
 
 if TYPE_CHECKING:

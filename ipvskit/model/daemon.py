@@ -18,6 +18,9 @@ __all__ = ["DaemonRole", "Info", "SyncDaemon", "Timeouts"]
 #: The kernel multiplies timeouts by its ticks per second and refuses what is above INT_MAX; 100 is the lowest rate (seconds).
 MAX_TIMEOUT = (2**31 - 1) // 100
 MAX_INTERFACE = 15
+#: The largest UDP payloads (bytes); the kernel silently takes less than it is asked for.
+MAX_PAYLOAD_IPV4 = 65507
+MAX_PAYLOAD_IPV6 = 65487
 
 
 class DaemonRole(StrEnum):
@@ -60,13 +63,14 @@ class SyncDaemon:
         if not isinstance(interface, str) or not 1 <= len(interface.encode()) <= MAX_INTERFACE or "\0" in interface:
             raise InvalidConfig("interface", interface, f"an interface's name of 1 to {MAX_INTERFACE} bytes")
         parse_number("sync_id", sync_id, 0, 255)
-        parse_number("max_length", max_length, 0, 65507, "bytes")
         parse_number("port", port, 0, 65535)
         parse_number("ttl", ttl, 0, 255)
         if group is not None:
             group = parse_address("group", group)
             if not group.is_multicast:
                 raise InvalidConfig("group", str(group), "a multicast address")
+        longest = MAX_PAYLOAD_IPV6 if isinstance(group, IPv6Address) else MAX_PAYLOAD_IPV4
+        parse_number("max_length", max_length, 0, longest, "bytes")
         stored_daemon(self, DaemonRole(role), interface, sync_id, max_length, group, port, ttl)
 
     @classmethod

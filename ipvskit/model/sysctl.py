@@ -80,7 +80,7 @@ SYSCTLS: dict[str, Sysctl] = {
         _flag("backup_only", "do not forward on a backup director"),
         _flag("cache_bypass", "forward to the original destination when a cache cluster has no server"),
         _number("conn_lfactor", -8, 8, "load factor of the connection table as a power of two (Linux 7)"),
-        _number("conn_max", 0, INT_MAX, "most connections of the namespace (Linux 7)"),
+        _number("conn_max", 0, 2**30, "most connections of the namespace (Linux 7)"),
         _number(
             "conn_reuse_mode",
             0,
@@ -98,6 +98,18 @@ SYSCTLS: dict[str, Sysctl] = {
         _flag("expire_nodest_conn", "end a connection at once when its real server is gone"),
         _flag("expire_quiescent_template", "forget a persistence template whose real server has weight 0"),
         _flag("ignore_tunneled", "do not schedule packets that a tunnel of this host carries"),
+        _number(
+            "lblc_expiration",
+            0,
+            INT_MAX,
+            "seconds after which scheduler lblc forgets a destination; there once it is loaded",
+        ),
+        _number(
+            "lblcr_expiration",
+            0,
+            INT_MAX,
+            "seconds after which scheduler lblcr forgets a destination; there once it is loaded",
+        ),
         _flag("nat_icmp_send", "send ICMP errors for masqueraded connections that are unknown"),
         _flag("pmtu_disc", "discover the path MTU of tunnels"),
         _flag("run_estimation", "keep counters and rates up to date"),

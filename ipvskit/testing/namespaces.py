@@ -38,11 +38,15 @@ class TestNetNS(NetNS):
     def run(self, command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a program inside; options as for subprocess.run. Raises CalledProcessError unless `check=False` is given."""
         settings: dict[str, Any] = {"check": True, "text": True, "capture_output": True, "timeout": 60} | options
-        return subprocess.run(command, preexec_fn=self._enter, **settings)
+        try:
+            return subprocess.run(command, preexec_fn=self._enter, **settings)  # noqa: S603 - the test's own command
+        except subprocess.CalledProcessError as error:
+            error.add_note(f"it said: {error.stderr or error.stdout or 'nothing'}")
+            raise
 
     def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
         """Start a program inside; options as for subprocess.Popen."""
-        return subprocess.Popen(command, preexec_fn=self._enter, text=True, **options)
+        return subprocess.Popen(command, preexec_fn=self._enter, text=True, **options)  # noqa: S603 - the test's own command
 
     def ip(self, *commands: str) -> None:
         """Run commands of the program `ip`, all in one process ("link set lo up", "addr add 10.0.0.1/24 dev eth0")."""

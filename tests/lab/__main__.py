@@ -15,18 +15,23 @@ import argparse
 import os
 import signal
 import sys
-import threading
-from collections.abc import Mapping, Sequence
-from types import FrameType
+from typing import TYPE_CHECKING
 
-from tests.lab import each, guest, kernels
+from tests.lab import each, guest, host, kernels
 from tests.lab.each import TROUBLE
-from tests.lab.errors import KernelUnavailable, LabError
+from tests.lab.errors import KernelUnavailableError, LabError
 from tests.lab.guest import Result, Streams
 from tests.lab.kernels import PACKAGED, Kernel
 
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping, Sequence
+    from types import FrameType
+
 # These name places of the host that the guest does not have.
 _NOT_INHERITED = ("TMPDIR", "TEMP", "TMP", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
+
+_ROOTS_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def split_command(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The lab's own options, and the command after the first '--'."""
+    """Part the lab's own options from the command after the first '--'."""
     if "--" not in words:
         return list(words), []
     at = list(words).index("--")
@@ -58,13 +63,17 @@ def split_command(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def environment(host: Mapping[str, str], settings: Sequence[str]) -> dict[str, str]:
-    """The command's environment: the host's, without its places, with what --env says."""
+    """Make the command's environment: the host's, without its places, with what --env says."""
     found = {name: value for name, value in host.items() if name not in _NOT_INHERITED}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name:
             raise LabError(f"--env takes NAME=VALUE, not {setting!r}")
         found[name] = value
+    # An ordinary user's PATH lacks them, and in the guest everybody is root.
+    folders = found.get("PATH", os.defpath).split(os.pathsep)
+    missing = [folder for folder in _ROOTS_FOLDERS if folder not in folders]
+    found["PATH"] = os.pathsep.join([*folders, *missing])
     return found
 
 
@@ -102,7 +111,7 @@ def _at_least_one(text: str) -> int:
 
 def _run(chosen: argparse.Namespace, command: list[str]) -> int:
     env = environment(os.environ, chosen.env)
-    guest.check_memory(chosen.memory)
+    host.check_memory(chosen.memory)
     kernel = kernels.pick(chosen.kernel)
     sys.stdout.flush()
     result = guest.run(
@@ -119,7 +128,7 @@ def _run(chosen: argparse.Namespace, command: list[str]) -> int:
 
 def _each(chosen: argparse.Namespace, command: list[str]) -> int:
     env = environment(os.environ, chosen.env)
-    guest.check_memory(chosen.memory)
+    host.check_memory(chosen.memory)
     # The same kernel named twice is run once.
     names = list(dict.fromkeys(name for name in chosen.kernels.split(",") if name))
     for name in names:
@@ -148,7 +157,7 @@ def _fetch(chosen: argparse.Namespace, _command: list[str]) -> int:
         try:
             kernel = kernels.fetch(kernels.find(name).suite, refresh=chosen.refresh)
             print(f"{name}: {kernel.version} (package {kernel.package}, {kernel.suite})")
-        except KernelUnavailable as error:
+        except KernelUnavailableError as error:
             print(f"lab: {error}", file=sys.stderr)
             status = TROUBLE
     return status

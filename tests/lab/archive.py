@@ -11,15 +11,17 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.lab.errors import LabError
+from tests.lab.host import tool
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MIRROR_VARIABLE = "IPVSKIT_LAB_MIRROR"
-SYSTEM_TOOLS = ("/usr/sbin", "/sbin", "/usr/bin", "/bin")
 _KEYRINGS = ("debian-archive-keyring.gpg", "debian-archive-keyring.pgp")
 _INDEX_FORMAT = "$(CREATED_BY)|$(LABEL)|$(CODENAME)|$(REPO_URI)"
 _FETCH_SECONDS = 600.0
@@ -34,7 +36,7 @@ class Unpacked:
 
 
 def choose_mirror(lines: Sequence[str]) -> str | None:
-    """The main archive among ``apt-get indextargets`` lines (see ``_INDEX_FORMAT``)."""
+    """Find the main archive among ``apt-get indextargets`` lines (see ``_INDEX_FORMAT``)."""
     for line in lines:
         fields = line.strip().split("|")
         if len(fields) != 4:
@@ -48,7 +50,7 @@ def choose_mirror(lines: Sequence[str]) -> str | None:
 
 
 def mirror() -> str:
-    """The Debian archive this machine uses."""
+    """Find the Debian archive this machine uses."""
     named = os.environ.get(MIRROR_VARIABLE)
     if named:
         return named
@@ -81,16 +83,6 @@ def unpack_kernel(suite: str, into: Path, final: Path, *, aged: bool) -> Unpacke
         _bring_libc(apt, work, into, final)
     shutil.rmtree(work)
     return unpacked
-
-
-def tool(name: str, package: str) -> str:
-    """The path of a system program; administrators' folders are often not in PATH."""
-    beside = str(Path(sys.executable).parent)
-    path = os.pathsep.join([beside, os.environ.get("PATH", ""), *SYSTEM_TOOLS])
-    found = shutil.which(name, path=path)
-    if found is None:
-        raise LabError(f"the program '{name}' is missing: install {package}")
-    return found
 
 
 class _PrivateApt:
@@ -161,7 +153,7 @@ def _take_modules(root: Path, into: Path) -> str:
 
 
 def _needs_newer_libc(linux: Path) -> bool:
-    """Whether this machine's libc is too old for the kernel's program."""
+    """Tell whether this machine's libc is too old for the kernel's program."""
     tried = subprocess.run(
         [linux, "--version"], capture_output=True, text=True, check=False, timeout=30
     )
@@ -217,7 +209,8 @@ def _run(command: Sequence[str], cwd: Path | None = None) -> str:
 
 
 def _why(stderr: str) -> str:
-    """The line of a program's error output that says why; apt's own reasons start with 'E:'."""
+    """Find the line of a program's errors that says why; apt's own reasons start with 'E:'."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    # The first is the cause, those after it are apt's consequences.
     reasons = [line for line in lines if line.startswith("E:")] or lines[-1:]
-    return "; ".join(reasons) or "it gave no reason"
+    return reasons[0] if reasons else "it gave no reason"

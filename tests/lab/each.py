@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from tests.lab import kernels
-from tests.lab.errors import GuestError, KernelUnavailable, LabError
+from tests.lab.errors import GuestError, KernelUnavailableError, LabError
 from tests.lab.follow import write_all
 from tests.lab.guest import Result
 from tests.lab.kernels import Kernel
@@ -33,7 +33,7 @@ class Outcome:
 
     @property
     def unavailable(self) -> bool:
-        return isinstance(self.trouble, KernelUnavailable)
+        return isinstance(self.trouble, KernelUnavailableError)
 
 
 def run_each(names: Sequence[str], runner: Runner, jobs: int) -> list[Outcome]:
@@ -62,7 +62,10 @@ def run_each(names: Sequence[str], runner: Runner, jobs: int) -> list[Outcome]:
 
 
 def exit_status(outcomes: Iterable[Outcome], *, strict: bool) -> int:
-    """1 if a command failed, 125 if the lab did; a kernel that cannot be had counts if strict."""
+    """Return 1 if a command failed, 125 if the lab did.
+
+    A kernel that cannot be had counts as the lab's failure if strict, or if there was no other.
+    """
     all_outcomes = list(outcomes)
     results = [outcome.result for outcome in all_outcomes if outcome.result is not None]
     if any(result.exit_status != 0 for result in results):
@@ -75,7 +78,7 @@ def exit_status(outcomes: Iterable[Outcome], *, strict: bool) -> int:
 
 
 def table(outcomes: Iterable[Outcome]) -> str:
-    """The closing table, then one line per kernel that could not be had."""
+    """Lay out the closing table, then one line per kernel that could not be had."""
     rows = [("kernel", "release", "status", "seconds")]
     lines = []
     for outcome in outcomes:

@@ -5,7 +5,10 @@ Knows: the texts, one clear line first. Must not know: apt, guests, the command 
 
 from __future__ import annotations
 
-CONSOLE_LINES = 20
+CONSOLE_LINES = 24
+# The kernel's first word on what killed it; what follows is the trace.
+_FATAL = ("Kernel panic", "BUG:", "Oops")
+_BOOTED = " as init process"
 
 
 class LabError(Exception):
@@ -13,10 +16,11 @@ class LabError(Exception):
 
     @property
     def summary(self) -> str:
+        """The first line."""
         return str(self).split("\n", 1)[0]
 
 
-class KernelUnavailable(LabError):
+class KernelUnavailableError(LabError):
     """A packaged kernel could not be had; the others may well be."""
 
     def __init__(self, name: str, suite: str, why: str) -> None:
@@ -27,29 +31,41 @@ class KernelUnavailable(LabError):
 
 
 class GuestError(LabError):
-    """A guest did not boot, died, or ran out of time."""
+    """A guest did not boot, died, or ran out of time; ``output`` is what there was by then."""
 
-    def __init__(self, kernel: str, what: str, console: str = "", output: bytes = b"") -> None:
-        tail = last_lines(console)
+    def __init__(self, kernel: str, what: str, console: str = "") -> None:
+        tail = telling_lines(console)
         super().__init__(f"guest {kernel} {what}" + (f"\n{tail}" if tail else ""))
         self.what = what
         self.console = console
-        self.output = output
+        self.output = b""
 
 
-class GuestNotBooted(GuestError):
+class NotBootedError(GuestError):
     """The guest's init was never reached."""
 
 
-class GuestTimeout(GuestError):
-    """The time limit ran out; ``output`` is what the command had written by then."""
+class GuestTimeoutError(GuestError):
+    """The time limit ran out."""
 
 
-def last_lines(console: str, count: int = CONSOLE_LINES) -> str:
-    """The console's last lines, fit for an error text: no control characters, no empty lines."""
-    lines = (clean_line(line) for line in console.replace("\r", "\n").split("\n"))
-    return "\n".join(f"  | {line}" for line in [line for line in lines if line][-count:])
+def telling_lines(console: str, count: int = CONSOLE_LINES) -> str:
+    """Pick the console's lines that may say what happened, fit for an error text.
+
+    The last ones, but only what came after the boot, and from a panic on the first ones.
+    """
+    lines = [_clean(line) for line in console.replace("\r", "\n").split("\n")]
+    lines = [line for line in lines if line]
+    for at, line in enumerate(lines):
+        if any(word in line for word in _FATAL):
+            return _indented(lines[at : at + count])
+    booted = [at for at, line in enumerate(lines) if line.endswith(_BOOTED)]
+    return _indented(lines[booted[-1] + 1 :][-count:] if booted else lines[-count:])
 
 
-def clean_line(line: str) -> str:
+def _clean(line: str) -> str:
     return "".join(char if char.isprintable() else " " for char in line).strip()
+
+
+def _indented(lines: list[str]) -> str:
+    return "\n".join(f"  | {line}" for line in lines)

@@ -6,8 +6,11 @@ Knows: bytes and file descriptors. Must not know: guests.
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
 
 _CHUNK = 1 << 16
 
@@ -32,7 +35,7 @@ class Follower:
     def captured(self) -> bytes:
         return bytes(self._kept)
 
-    def __enter__(self) -> Follower:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -27,9 +27,11 @@ trouble() {
     finish
 }
 
+# The job's stdout is 1 and its stderr 3; 2 stays the console, for what a shell has to say itself
+# when the job is killed.
 run_job() {
     # A subshell: the job's cd and exec must not become init's.
-    (. ./job) < /dev/null
+    (. ./job) < /dev/null 2>&3 3>&-
     status=$?
     # What was written through a shared mapping lies only in the guest's page cache until now.
     sync
@@ -51,8 +53,8 @@ done
 # The command writes into pipes, not into the files: with a file a command that opens /dev/stdout
 # again would cut off what is already there.
 if [ "$LAB_MERGED" = yes ]; then
-    run_job 2>&1 | cat >> stdout
+    run_job 3>&1 | cat >> stdout
 else
-    { run_job 2>&3 3>&- | cat >> stdout 3>&-; } 3>&1 | cat >> stderr
+    { run_job 3>&1 1>&4 4>&- | cat >> stderr 4>&-; } 4>&1 | cat >> stdout
 fi
 finish

@@ -1,7 +1,7 @@
 """Which packaged kernels there are, and the cache folder they are kept in.
 
 Knows: names and Debian suites, the cache's layout, locks; a kernel in the cache is complete and
-used without network. Must not know: how packages are fetched (``archive``), how guests run (``guest``).
+used without network. Must not know: how packages are fetched (``archive``), how guests run.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.lab import archive
-from tests.lab.errors import KernelUnavailable, LabError
+from tests.lab.errors import KernelUnavailableError, LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CACHE_VARIABLE = "IPVSKIT_LAB_CACHE"
 INSTALLED = "installed"
@@ -60,7 +63,7 @@ class Kernel:
 
 
 def find(name: str) -> Packaged:
-    """The packaged kernel called ``name``: its series or its suite."""
+    """Find the packaged kernel called ``name``: its series or its suite."""
     for packaged in PACKAGED:
         if name in (packaged.name, packaged.suite):
             return packaged
@@ -69,13 +72,13 @@ def find(name: str) -> Packaged:
 
 
 def has_seccomp(version: str) -> bool:
-    """Whether this version can run its processes under seccomp instead of ptrace (6.16)."""
+    """Tell whether this version can run its processes under seccomp instead of ptrace (6.16)."""
     found = re.match(r"(\d+)\.(\d+)", version)
     return found is not None and (int(found[1]), int(found[2])) >= (6, 16)
 
 
 def cache_root() -> Path:
-    """Outside the tree: unpacked kernels are large and belong to the machine, not the checkout."""
+    """Name the cache: outside the tree, for kernels belong to the machine, not to a checkout."""
     named = os.environ.get(CACHE_VARIABLE)
     if named:
         return Path(named).absolute()
@@ -84,7 +87,7 @@ def cache_root() -> Path:
 
 
 def cached(suite: str) -> Kernel | None:
-    """The suite's kernel if the cache has it complete and at the place it was made for."""
+    """Find the suite's kernel if the cache has it, at the place it was made for."""
     home = cache_root() / suite
     try:
         record = json.loads((home / _RECORD).read_text())
@@ -94,6 +97,8 @@ def cached(suite: str) -> Kernel | None:
     if record.get("layout") != _LAYOUT or record.get("home") != str(home):
         return None
     version = str(record["version"])
+    if not (home / "linux.uml").exists():
+        return None
     return Kernel(
         suite=suite,
         version=version,
@@ -105,7 +110,7 @@ def cached(suite: str) -> Kernel | None:
 
 
 def fetch(suite: str, *, refresh: bool = False) -> Kernel:
-    """The suite's kernel, from the cache or else from the archive."""
+    """Get the suite's kernel, from the cache or else from the archive."""
     packaged = find(suite)
     if not refresh and (kernel := cached(packaged.suite)) is not None:
         return kernel
@@ -116,11 +121,11 @@ def fetch(suite: str, *, refresh: bool = False) -> Kernel:
                 kernel = _fetch(packaged)
             return kernel
     except (LabError, OSError, StopIteration, subprocess.SubprocessError) as error:
-        raise KernelUnavailable(packaged.name, packaged.suite, _reason(error)) from error
+        raise KernelUnavailableError(packaged.name, packaged.suite, _reason(error)) from error
 
 
 def installed() -> Kernel | None:
-    """The kernel of the distribution's own package, if the system has it installed."""
+    """Find the kernel of the distribution's own package, if it is installed."""
     linux = Path("/usr/bin/linux.uml")
     modules = sorted(Path("/usr/lib/uml/modules").glob("*/modules.dep.bin"))
     if not linux.exists() or not modules:
@@ -130,7 +135,7 @@ def installed() -> Kernel | None:
 
 
 def pick(name: str) -> Kernel:
-    """The kernel called ``name``; 'auto' is the fastest that can be had, newest suite first."""
+    """Get the kernel called ``name``; 'auto' is the fastest that can be had, newest suite first."""
     if name == INSTALLED:
         if (own := installed()) is None:
             raise LabError("the package user-mode-linux is not installed on this machine")
@@ -141,7 +146,7 @@ def pick(name: str) -> Kernel:
     for packaged in reversed(PACKAGED):
         try:
             return fetch(packaged.suite)
-        except KernelUnavailable as error:
+        except KernelUnavailableError as error:
             reasons.append(error.summary)
     if (own := installed()) is not None:
         return own
@@ -150,11 +155,14 @@ def pick(name: str) -> Kernel:
 
 @contextlib.contextmanager
 def in_use(kernel: Kernel) -> Iterator[None]:
-    """Keeps a refresh from replacing the kernel's files below a running guest."""
+    """Keep a refresh from replacing the kernel's files below a running guest."""
     if kernel.suite == INSTALLED:
         yield
         return
-    with _lock(kernel.suite, exclusive=False):
+    with contextlib.ExitStack() as stack:
+        # A cache this user may only read and that has no lock file cannot be refreshed either.
+        with contextlib.suppress(OSError):
+            stack.enter_context(_lock(kernel.suite, exclusive=False))
         yield
 
 
@@ -162,9 +170,13 @@ def in_use(kernel: Kernel) -> Iterator[None]:
 def _lock(suite: str, *, exclusive: bool) -> Iterator[None]:
     root = cache_root()
     root.mkdir(parents=True, exist_ok=True)
-    with open(root / f"{suite}.lock", "w") as file:
+    # Read-only, so that users who share a cache can share its locks.
+    file = os.open(root / f"{suite}.lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
         fcntl.flock(file, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
         yield
+    finally:
+        os.close(file)
 
 
 def _fetch(packaged: Packaged) -> Kernel:

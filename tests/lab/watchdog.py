@@ -13,8 +13,11 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from pathlib import Path
-from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
 
 _SCRIPT = """
 read -r group && read -r released && exit 0
@@ -41,7 +44,7 @@ class Watchdog:
     def guard(self, group: int) -> None:
         self._tell(f"{group}\n")
 
-    def __enter__(self) -> Watchdog:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

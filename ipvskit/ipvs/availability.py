@@ -1,4 +1,4 @@
-"""Why this kernel has no IPVS, or refuses to be asked.
+"""Whether this kernel has IPVS; and if not, or if it refuses to be asked, why.
 
 Knows: where kernels keep their modules, and which capability IPVS wants. Must not know: requests.
 """
@@ -15,10 +15,12 @@ from ipvskit.errors import IPVSNotAvailable, PermissionDenied
 if TYPE_CHECKING:
     from ipvskit.errors import KernelError
 
-__all__ = ["ipvs_not_available", "module_state", "permission_denied"]
+__all__ = ["ipvs_not_available", "load_ipvs", "module_state", "permission_denied"]
 
 CAP_NET_ADMIN = 12
 _DISABLED = Path("/proc/sys/kernel/modules_disabled")
+_LOADER = Path("/proc/sys/kernel/modprobe")
+_LOADER_TIMEOUT = 30.0  # seconds
 _USER_NAMESPACE = Path("/proc/self/uid_map")
 _STATUS = Path("/proc/self/status")
 
@@ -41,6 +43,20 @@ def module_state(name: str) -> str:
     if f"/{name}.ko" in index:
         return "present"
     return "missing" if index else "unknown"
+
+
+def load_ipvs() -> bool:
+    """Load the module where the kernel cannot do it by itself: up to Linux 5.10 it does not know that the family IPVS is in ip_vs."""
+    if module_state("ip_vs") != "present":
+        return False
+    import subprocess
+
+    program = _read(_LOADER).strip() or "/sbin/modprobe"
+    try:
+        subprocess.run([program, "-q", "ip_vs"], check=True, capture_output=True, timeout=_LOADER_TIMEOUT)  # noqa: S603 - the kernel's own choice
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
 
 
 def ipvs_not_available(error: KernelError) -> IPVSNotAvailable:
