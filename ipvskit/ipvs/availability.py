@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ipvs_not_available", "load_ipvs", "module_state", "permission_denied"]
 
 CAP_NET_ADMIN = 12
+_MODULES = Path("/lib/modules")
 _DISABLED = Path("/proc/sys/kernel/modules_disabled")
 _LOADER = Path("/proc/sys/kernel/modprobe")
 _LOADER_TIMEOUT = 30.0  # seconds
@@ -36,7 +37,7 @@ def module_state(name: str) -> str:
     """What is known of a kernel module: "loaded", "built in", "present", "missing" or "unknown" (the module index cannot be read)."""
     if Path("/sys/module", name).exists():
         return "loaded"
-    folder = Path("/lib/modules", os.uname().release)
+    folder = _MODULES / os.uname().release
     index, built_in = _read(folder / "modules.dep"), _read(folder / "modules.builtin")
     if f"/{name}.ko" in built_in:
         return "built in"

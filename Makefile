@@ -1,0 +1,66 @@
+# Knows: how everything about ipvskit is set up and run, on a fresh Debian machine. Must not know: how any of it works.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+ONLY ?=
+SECONDS ?= 20
+KERNELS ?= 5.10,6.1,6.12,7.2
+SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.cdef csrc/build_ffi.py) setup.py pyproject.toml
+
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+build/.packages: tests/packages.sh
+	sh tests/packages.sh
+	@mkdir -p build && touch $@
+
+$(READY): build/.packages $(SOURCES)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --upgrade pip
+	$(VENV)/bin/pip install --quiet --group test --group lint --editable .
+	@touch $@
+
+setup: $(READY) ## packages, virtual environment, compiled module
+
+demo: $(READY) ## a load balancer with three pods, traffic, and a drain without a lost connection
+	$(RUN) -m tests.where $(RUN) -m tests.demo
+
+test: test-here test-kernel ## all tests: here, and on a kernel with IPVS
+
+test-here: $(READY) ## the tests that any kernel can run
+	$(RUN) -m pytest tests -m "not ipvs" -q
+
+test-kernel: $(READY) ## the tests that need IPVS: on this kernel if it has it, else in a guest
+	$(RUN) -m tests.where $(RUN) -m pytest tests/kernel -m ipvs -q -p no:cacheprovider
+
+test-kernels: $(READY) ## the same on every packaged kernel
+	$(RUN) -m tests.lab each --kernels $(KERNELS) -- $(RUN) -m pytest tests/kernel -m ipvs -q -p no:cacheprovider
+
+test-asan: $(READY) ## the codec's tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	sh tests/asan.sh
+
+fuzz: $(READY) ## libFuzzer on every C parser, SECONDS=20 each
+	sh tests/fuzz.sh $(SECONDS)
+
+lint: $(READY) ## ruff, mypy, layers, warnings of the C compilers
+	$(VENV)/bin/ruff check --output-format concise .
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo
+	sh tests/lint_c.sh
+
+bench: $(READY) ## speed as ratios to the wire and to peers, ONLY=pattern for some
+	$(RUN) -m tests.bench $(if $(ONLY),--only '$(ONLY)')
+
+wheel: $(READY) ## one abi3 wheel in dist/
+	$(VENV)/bin/pip wheel --quiet --no-deps --wheel-dir dist .
+	sh tests/check_wheel.sh
+
+clean: ## remove what was built, the virtual environment too
+	rm -rf build dist $(VENV) *.egg-info ipvskit/_core*.so ipvskit/_core.c
+
+.PHONY: help setup demo test test-here test-kernel test-kernels test-asan fuzz lint bench wheel clean
