@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from ipvskit import _native
 from ipvskit.errors import AnswerLost, KernelError
-from ipvskit.ipvs.availability import ipvs_not_available, load_ipvs
+from ipvskit.ipvs.availability import ipvs_not_available, load_ipvs, module_state
 from ipvskit.netlink import NETLINK_GENERIC, Connection
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ class Backend(Protocol):
 
     def open(self, path: str, mode: str = "r") -> IO[str]:
         """A file as it looks from inside the namespace. Raises OSError."""
+
+    def module(self, name: str) -> str:
+        """What is known of a kernel module; see `ipvskit.ipvs.availability.module_state`."""
 
     def close(self) -> None:
         """Let go of everything."""
@@ -167,6 +170,10 @@ class KernelBackend:
     def open(self, path: str, mode: str = "r") -> IO[str]:
         """See `Backend`."""
         return self._netns.open(path, mode)
+
+    def module(self, name: str) -> str:
+        """See `Backend`."""
+        return module_state(name)
 
     def close(self) -> None:
         """See `Backend`."""

@@ -11,8 +11,9 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Literal
 
-from ipvskit.errors import AnswerLost, InvalidConfig, IpvskitError, RealServerNotFound
+from ipvskit.errors import AnswerLost, InvalidConfig, IpvskitError, ProtocolError, RealServerNotFound, TimedOut
 from ipvskit.ipvs import records
+from ipvskit.ipvs.backend import Execution
 from ipvskit.ipvs.operations import (
     AddReal,
     AddService,
@@ -70,13 +71,22 @@ class _Run:
         self._updates: dict[object, tuple[int, UpdateService | UpdateReal]] = {}
 
     def all(self, operations: Iterable[Operation]) -> BulkReport:
+        """Execute them."""
         stopped = False
-        for index, operation in enumerate(operations):
-            self._take(index, operation)
-            if self._stop and self._failures:
-                stopped = True
-                break
-        self._flush()
+        try:
+            for index, operation in enumerate(operations):
+                self._take(index, operation)
+                if self._stop and self._failures:
+                    stopped = True
+                    break
+            self._flush()
+        except Exception as error:
+            # Of the caller's iterable, or a handle closed meanwhile: what was done until then must not stay unsaid.
+            error.add_note(f"of the bulk call until then: {self._report(stopped=True)}")
+            raise
+        return self._report(stopped)
+
+    def _report(self, stopped: bool) -> BulkReport:
         return BulkReport(self._done, tuple(self._failures), tuple(self._skipped), stopped)
 
     # --- gathering ------------------------------------------------------------------------------------------------------------------
@@ -161,25 +171,38 @@ class _Run:
         """Send; note what became of each; returns which failed."""
         if not requests:
             return set()
-        execution = self._backend.execute(b"".join(requests), len(requests))
+        try:
+            execution = self._backend.execute(b"".join(requests), len(requests))
+        except (TimedOut, ProtocolError):
+            execution = Execution(lost=[range(len(requests))])
         failed: dict[int, IpvskitError] = {}
         answered = {answer.index for answer in execution.answers}
         for answer in execution.answers:
             if answer.error:
-                failed[answer.index] = refusal(subject(answer.index)[1], answer.error, answer.text)
+                operation = subject(answer.index)[1]
+                failed[answer.index] = refusal(operation, answer.error, answer.text, self._backend.module)
         unknown = [at for lost in execution.lost for at in lost if at not in answered]
         unknown += [at for at, request in enumerate(requests) if request[4] & records.NLM_F_ACK and at not in answered]
         for at in dict.fromkeys(unknown):
-            operation = subject(at)[1]
-            if not landed(Reader(self._backend), self._backend, operation):
-                described = describe(operation)
-                reason = "the kernel's answer was lost, and the object is not as it would be after success"
-                failed[at] = AnswerLost(errno.ENOBUFS, reason, operation=described.name, key=described.key)
+            error = self._unknown(subject(at)[1])
+            if error is not None:
+                failed[at] = error
         for at in sorted(failed):
             index, operation = subject(at)
             self._failures.append(Failure(index, operation, failed[at]))
         self._done += len(requests) - len(failed)
         return set(failed)
+
+    def _unknown(self, operation: Operation) -> IpvskitError | None:
+        """None when reading shows that an unanswered operation was executed."""
+        described = describe(operation)
+        reason = "the kernel's answer was lost, and the object is not as it would be after success"
+        try:
+            if landed(Reader(self._backend), self._backend, operation):
+                return None
+        except IpvskitError as error:
+            reason = f"the kernel's answer was lost, and reading the object again failed: {error}"
+        return AnswerLost(errno.ENOBUFS, reason, operation=described.name, key=described.key)
 
     # --- updates --------------------------------------------------------------------------------------------------------------------
 

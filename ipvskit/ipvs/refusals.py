@@ -32,6 +32,8 @@ from ipvskit.ipvs.records import Command
 from ipvskit.model.address import Family, family_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ipvskit.model.key import ServiceKey
     from ipvskit.model.service import VirtualService
 
@@ -72,8 +74,10 @@ _BY_ERRNO: dict[tuple[Command, int], tuple[type[KernelError], str]] = {
 }
 
 
-def refusal(operation: Operation, error: int, text: str = "") -> KernelError:
-    """What the kernel's refusal of an operation means."""
+def refusal(
+    operation: Operation, error: int, text: str = "", module: Callable[[str], str] = module_state
+) -> KernelError:
+    """What the kernel's refusal of an operation means. `module` says what is known of a kernel module (`module_state`)."""
     described = describe(operation)
     name, key = described.name, described.key
     if error == errno.EPERM:
@@ -84,7 +88,7 @@ def refusal(operation: Operation, error: int, text: str = "") -> KernelError:
         return kind(error, reason, operation=name, key=key, text=text)
     match operation:
         case AddService(service) | ReplaceService(service) if error == errno.ENOENT:
-            return _module_missing(service, name, text)
+            return _module_missing(service, name, text, module)
         case AddReal(_, real) | ReplaceReal(_, real) if error in {errno.EINVAL, errno.EAFNOSUPPORT}:
             return _address_refused(operation.key, family_of(real.address), name, key, error, text)
         case StartDaemon() if error == errno.EINVAL:
@@ -107,10 +111,10 @@ def read_refusal(name: str, command: Command, key: object, error: int, text: str
     return kind(error, reason, operation=name, key=key, text=text)
 
 
-def _module_missing(service: VirtualService, name: str, text: str) -> KernelError:
+def _module_missing(service: VirtualService, name: str, text: str, state_of: Callable[[str], str]) -> KernelError:
     """ENOENT on a service does not say whether the scheduler or the persistence engine is missing: what is loaded tells."""
     scheduler, engine = service.scheduler, service.persistence_engine
-    state = module_state(f"ip_vs_{scheduler}")
+    state = state_of(f"ip_vs_{scheduler}")
     kind: type[KernelError]
     if engine is not None and (scheduler == "none" or state in {"loaded", "built in", "present"}):
         module, kind = f"ip_vs_pe_{engine}", PersistenceEngineNotAvailable
@@ -120,7 +124,7 @@ def _module_missing(service: VirtualService, name: str, text: str) -> KernelErro
         reason = f"there is no scheduler {scheduler!r}"
         if engine is not None:
             reason += f" (or no persistence engine {engine!r})"
-    reason += f": its module {module} is {_MODULE_WORDS[module_state(module)]}"
+    reason += f": its module {module} is {_MODULE_WORDS[state_of(module)]}"
     return kind(errno.ENOENT, reason, operation=name, key=service.key, text=text)
 
 
