@@ -8,7 +8,8 @@
 Knows: the public names. Must not know: how anything is done.
 """
 
-from ipvskit import operations
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from ipvskit.errors import (
     AddressNotUsable,
     AlreadyExists,
@@ -38,8 +39,6 @@ from ipvskit.errors import (
     SysctlNotAvailable,
     TimedOut,
 )
-from ipvskit.ipvs.client import Ipvs
-from ipvskit.ipvs.report import BulkReport, Failure
 from ipvskit.kernel import Kernel
 from ipvskit.model.address import Family
 from ipvskit.model.connection import Connection
@@ -50,6 +49,24 @@ from ipvskit.model.service import VirtualService
 from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats, Totals
 from ipvskit.model.sysctl import SYSCTLS, Sysctl
 from ipvskit.netns import NetNS
+
+if _TYPE_CHECKING:
+    from ipvskit import operations
+    from ipvskit.ipvs.client import Ipvs
+    from ipvskit.ipvs.report import BulkReport, Failure
+
+#: Imported when they are first asked for: a program that only handles values does not pay for the client.
+_LATE = {"Ipvs": "ipvs.client", "BulkReport": "ipvs.report", "Failure": "ipvs.report", "operations": "operations"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f"{__name__}.{_LATE[name]}")
+    return module if name == "operations" else getattr(module, name)
+
 
 __all__ = [
     "SYSCTLS",

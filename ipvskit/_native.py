@@ -7,6 +7,7 @@ C errors come out as OSError with the C function's errno; callers give them a me
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from importlib import import_module
@@ -133,6 +134,13 @@ class Socket:
             first,
             _lib.ik_reply_messages(self._reply),
         )
+
+    def load(self, messages: bytes) -> int:
+        """Put ready messages into the send buffer; returns their length. Raises OSError with EMSGSIZE."""
+        if len(messages) > self._room:
+            raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+        _ffi.memmove(self._requests, messages, len(messages))
+        return len(messages)
 
     def encode_resolve(self, name: str, sequence: int) -> int:
         """Put the request for a generic-netlink family's number into the send buffer; returns its length."""

@@ -9,12 +9,13 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from ipvskit.errors import ClosedError
-from ipvskit.ipvs.backend import Backend, KernelBackend
-from ipvskit.ipvs.client import Ipvs
 from ipvskit.netns import NetNS, NetNSLike
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from ipvskit.ipvs.backend import Backend
+    from ipvskit.ipvs.client import Ipvs
 
 __all__ = ["Kernel"]
 
@@ -27,14 +28,19 @@ class Kernel:
     """
 
     def __init__(self, netns: NetNSLike = None, *, timeout: float = 5.0) -> None:
-        self._netns = NetNS.of(netns)
+        self._netns = self._open_netns(netns)
         self._timeout = timeout
         self._ipvs: Ipvs | None = None
         self._backend: Backend | None = None
         self._closed = False
         self._lock = threading.Lock()
 
+    def _open_netns(self, netns: NetNSLike) -> NetNS:
+        return NetNS.of(netns)
+
     def _open_backend(self) -> Backend:
+        from ipvskit.ipvs.backend import KernelBackend
+
         return KernelBackend(self._netns, timeout=self._timeout)
 
     @property
@@ -43,6 +49,9 @@ class Kernel:
         if self._closed:
             raise ClosedError("this kernel handle is closed")
         if self._ipvs is None:
+            # Imported with its first use: a program that only handles values does not pay for it.
+            from ipvskit.ipvs.client import Ipvs
+
             with self._lock:
                 if self._ipvs is None:
                     self._backend = self._open_backend()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import ipvskit as ik
+from ipvskit import _native
 from ipvskit.ipvs import availability
-from ipvskit.netlink import NETLINK_GENERIC, Connection
+from ipvskit.netlink import NETLINK_GENERIC, NETLINK_ROUTE, Connection
 from ipvskit.netns import NetNS
 from ipvskit.testing.namespaces import TestNetNS
 
@@ -54,6 +56,26 @@ def test_impossible_family_names_are_not_sent(connection: Connection, name: str)
     with pytest.raises(ik.KernelError) as caught:
         connection.resolve(name)
     assert caught.value.errno == errno.EINVAL
+
+
+def test_the_kernels_own_words_come_with_the_refusal(namespace: TestNetNS) -> None:
+    """An address for an interface that does not exist, to routing netlink: it explains itself, unlike IPVS."""
+    header, body = (
+        struct.Struct("=IHHII"),
+        struct.pack("=BBBBIHH4s", socket.AF_INET, 24, 0, 0, 4711, 8, 2, b"\x0a\0\0\1"),
+    )
+    connection = Connection(NETLINK_ROUTE, namespace)
+    answers: list[_native.Answer] = []
+
+    def encode(sock: _native.Socket, start: int, most: int, sequence: int) -> tuple[int, int]:
+        messages = [header.pack(16 + len(body), 20, 0x401, sequence + at, 0) + body for at in range(most)]
+        return most, sock.load(b"".join(messages))
+
+    connection.exchange(encode, 3, lambda sock, start, done, first: answers.extend(sock.answers(first)))
+    assert [(answer.index, answer.error) for answer in answers] == [(at, errno.ENODEV) for at in range(3)]
+    assert {answer.text for answer in answers} in ({"ipv4: Device not found"}, {""})
+    assert answers[0].text or os.uname().release < "6.3", "this kernel explains itself, and the text did not arrive"
+    connection.close()
 
 
 def test_sequence_numbers_wrap(connection: Connection) -> None:

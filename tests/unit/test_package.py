@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import ipvskit
 
 HEAVY = {
@@ -30,12 +32,15 @@ def test_importing_brings_nothing_heavy() -> None:
     script = "import sys; before = set(sys.modules); import ipvskit; print(*(set(sys.modules) - before))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert "ipvskit.kernel" in loaded
+    assert "ipvskit.ipvs.client" not in loaded
     assert HEAVY & set(loaded) == set()
 
 
 def test_everything_public_is_there_and_has_a_docstring() -> None:
     for name in ipvskit.__all__:
         assert getattr(ipvskit, name).__doc__, name
+    with pytest.raises(AttributeError, match="nonsense"):
+        ipvskit.nonsense  # noqa: B018
 
 
 def test_every_file_opens_with_what_it_knows() -> None:
