@@ -188,7 +188,12 @@ static int collect(struct transaction *run)
             }
             result = wait_for_more(run);
         } else if (result > 0) {
+            uint32_t before = run->reply->messages;
             result = take_all(run, result);
+            /* Other processes may send to our port for as long as they like. */
+            if (result == 0 && !run->ended && run->reply->messages == before && now_ms() >= run->deadline_ms) {
+                result = -ETIMEDOUT;
+            }
         }
         if (result < 0) {
             return result;

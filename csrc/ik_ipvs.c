@@ -81,36 +81,59 @@ long ik_ipvs_encode(const struct ik_ipvs_request *requests, size_t count, uint16
     return done == 0 && count > 0 ? -ENOSPC : (long)done;
 }
 
-/* Old kernels send 32-bit counters only, newer ones both; the wide ones win in whatever order they come. */
-static int decode_stats(uint16_t type, struct ik_reader payload, struct ik_ipvs_stats *stats, uint16_t narrow, uint16_t wide,
-                        uint32_t *present)
+/* The two forms of a row's counters. Old kernels send those of 32 bits only, newer ones both; then only the wide ones are looked into. */
+struct counters {
+    uint16_t narrow;
+    uint16_t wide;
+    bool has_narrow;
+    bool has_wide;
+    struct ik_reader narrow_payload;
+    struct ik_reader wide_payload;
+};
+
+static void take_counters(struct counters *counters, const struct ik_attr *attr)
 {
-    if (type == wide) {
-        *present |= BIT(wide);
-        return ik_decode(&ik_ipvs_stats64_table, payload, stats);
+    if (attr->type == counters->wide) {
+        counters->has_wide = true;
+        counters->wide_payload = attr->payload;
+    } else if (attr->type == counters->narrow) {
+        counters->has_narrow = true;
+        counters->narrow_payload = attr->payload;
     }
-    if (type == narrow && !(*present & BIT(wide))) {
-        *present |= BIT(narrow);
-        return ik_decode(&ik_ipvs_stats32_table, payload, stats);
+}
+
+static int decode_counters(const struct counters *counters, struct ik_ipvs_stats *stats, uint32_t *present)
+{
+    *present |= (counters->has_wide ? BIT(counters->wide) : 0) | (counters->has_narrow ? BIT(counters->narrow) : 0);
+    if (counters->has_wide) {
+        return ik_decode(&ik_ipvs_stats64_table, counters->wide_payload, stats);
     }
-    return 0;
+    return counters->has_narrow ? ik_decode(&ik_ipvs_stats32_table, counters->narrow_payload, stats) : 0;
+}
+
+static int decode_with_counters(const struct ik_table *table, struct ik_reader payload, void *record, struct counters *counters)
+{
+    struct ik_attr attr;
+    int more;
+
+    while ((more = ik_next_attr(&payload, &attr)) > 0) {
+        int taken = ik_decode_attr(table, &attr, record);
+        if (taken < 0) {
+            return taken;
+        }
+        if (taken == 0) {
+            take_counters(counters, &attr);
+        }
+    }
+    return more;
 }
 
 static int decode_service(struct ik_reader payload, void *out)
 {
     struct ik_ipvs_service_row *row = out;
-    struct ik_attr attr;
-    int more;
+    struct counters counters = {.narrow = IK_SVC_STATS, .wide = IK_SVC_STATS64};
+    int result = decode_with_counters(&ik_ipvs_service_table, payload, &row->service, &counters);
 
-    while ((more = ik_next_attr(&payload, &attr)) > 0) {
-        int taken = ik_decode_attr(&ik_ipvs_service_table, &attr, &row->service);
-        if (taken == 0) {
-            taken = decode_stats(attr.type, attr.payload, &row->stats, IK_SVC_STATS, IK_SVC_STATS64, &row->service.present);
-        }
-        if (taken < 0) {
-            return taken;
-        }
-    }
     /* A service is either a firewall mark or a place. */
     const uint32_t place = BIT(IK_SVC_PROTOCOL) | BIT(IK_SVC_ADDR) | BIT(IK_SVC_PORT);
     if (!(row->service.present & BIT(IK_SVC_FWMARK)) && (row->service.present & place) != place) {
@@ -119,25 +142,16 @@ static int decode_service(struct ik_reader payload, void *out)
     if (row->service.family == AF_INET) {
         row->service.netmask = ntohl(row->service.netmask);
     }
-    return more;
+    return result < 0 ? result : decode_counters(&counters, &row->stats, &row->service.present);
 }
 
 static int decode_real(struct ik_reader payload, void *out)
 {
     struct ik_ipvs_real_row *row = out;
-    struct ik_attr attr;
-    int more;
+    struct counters counters = {.narrow = IK_DEST_STATS, .wide = IK_DEST_STATS64};
+    int result = decode_with_counters(&ik_ipvs_real_table, payload, &row->real, &counters);
 
-    while ((more = ik_next_attr(&payload, &attr)) > 0) {
-        int taken = ik_decode_attr(&ik_ipvs_real_table, &attr, &row->real);
-        if (taken == 0) {
-            taken = decode_stats(attr.type, attr.payload, &row->stats, IK_DEST_STATS, IK_DEST_STATS64, &row->real.present);
-        }
-        if (taken < 0) {
-            return taken;
-        }
-    }
-    return more;
+    return result < 0 ? result : decode_counters(&counters, &row->stats, &row->real.present);
 }
 
 static int decode_daemon(struct ik_reader payload, void *out) { return ik_decode(&ik_ipvs_daemon_table, payload, out); }

@@ -77,6 +77,21 @@ static bool length_fits(const struct ik_attr_spec *spec, const struct ik_reader 
     }
 }
 
+static void decode_plain(const struct ik_attr_spec *spec, const struct ik_reader *payload, uint8_t *field)
+{
+    /* Most fields; a copy of known length is no call. */
+    if (payload->left == sizeof(uint64_t) && spec->size == sizeof(uint64_t)) {
+        memcpy(field, payload->data, sizeof(uint64_t));
+        return;
+    }
+    if (payload->left == sizeof(uint32_t) && spec->size == sizeof(uint32_t)) {
+        memcpy(field, payload->data, sizeof(uint32_t));
+        return;
+    }
+    memset(field, 0, spec->size);
+    memcpy(field, payload->data, payload->left);
+}
+
 static void decode_field(const struct ik_attr_spec *spec, const struct ik_reader *payload, uint8_t *field)
 {
     uint16_t narrow;
@@ -104,27 +119,40 @@ static void decode_field(const struct ik_attr_spec *spec, const struct ik_reader
         memcpy(field, payload->data, strnlen((const char *)payload->data, payload->left));
         break;
     default:
-        memset(field, 0, spec->size);
-        memcpy(field, payload->data, payload->left);
+        decode_plain(spec, payload, field);
         break;
     }
 }
 
+/* Tables mostly hold numbers that follow one another, so the place of a number is known. */
+static const struct ik_attr_spec *find_spec(const struct ik_table *table, uint16_t type)
+{
+    size_t guess = (size_t)type - table->specs[0].type;
+
+    if (guess < table->count && table->specs[guess].type == type) {
+        return &table->specs[guess];
+    }
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->specs[i].type == type) {
+            return &table->specs[i];
+        }
+    }
+    return NULL;
+}
+
 int ik_decode_attr(const struct ik_table *table, const struct ik_attr *attr, void *record)
 {
-    for (size_t i = 0; i < table->count; i++) {
-        const struct ik_attr_spec *spec = &table->specs[i];
-        if (spec->type != attr->type) {
-            continue;
-        }
-        if (!length_fits(spec, &attr->payload)) {
-            return -EBADMSG;
-        }
-        decode_field(spec, &attr->payload, (uint8_t *)record + spec->offset);
-        set_present(table, record, spec->type);
-        return 1;
+    const struct ik_attr_spec *spec = find_spec(table, attr->type);
+
+    if (spec == NULL) {
+        return 0;
     }
-    return 0;
+    if (!length_fits(spec, &attr->payload)) {
+        return -EBADMSG;
+    }
+    decode_field(spec, &attr->payload, (uint8_t *)record + spec->offset);
+    set_present(table, record, spec->type);
+    return 1;
 }
 
 int ik_decode(const struct ik_table *table, struct ik_reader payload, void *record)

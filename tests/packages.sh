@@ -4,7 +4,7 @@
 set -eu
 
 packages="
-    python3 python3-venv python3-dev gcc libc6-dev linux-libc-dev clang
+    python3 python3-venv python3-dev gcc libc6-dev linux-libc-dev clang libclang-rt-dev
     iproute2 kmod util-linux debian-archive-keyring
     ipvsadm ipset iptables
 "
@@ -38,5 +38,3 @@ command -v dpkg-query > /dev/null || {
 }
 # shellcheck disable=SC2086
 install_missing $packages
-# The runtime of the sanitizers and the fuzzer has the compiler's version in its name.
-install_missing "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"

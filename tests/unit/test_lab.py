@@ -63,9 +63,7 @@ def test_seccomp_came_with_6_16(version: str, has: bool) -> None:
     assert kernels.has_seccomp(version) is has
 
 
-def test_a_cached_kernel_is_used_without_the_archive(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cached_kernel_is_used_without_the_archive(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "unpack_kernel", None)
     fill_cache(cache / "bookworm")
     kernel = kernels.fetch("bookworm")
@@ -97,9 +95,7 @@ def test_a_failed_fetch_says_which_suite_and_why_and_leaves_nothing(
     assert [path.name for path in cache.iterdir()] == ["trixie.lock"]
 
 
-def test_a_fetched_kernel_replaces_the_old_one_in_one_step(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fetched_kernel_replaces_the_old_one_in_one_step(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unpack(suite: str, into: Path, final: Path, *, aged: bool) -> archive.Unpacked:
         (into / "linux.uml").touch()
         return archive.Unpacked("6.1.200", "6.1um9")
@@ -144,9 +140,7 @@ def test_a_missing_program_names_its_package(monkeypatch: pytest.MonkeyPatch) ->
         ["\udcff\udc80 not UTF-8", "ä€"],
     ],
 )
-def test_the_job_hands_over_words_and_environment_unchanged(
-    words: list[str], tmp_path: Path
-) -> None:
+def test_the_job_hands_over_words_and_environment_unchanged(words: list[str], tmp_path: Path) -> None:
     show = "import os, sys; print(ascii((sys.argv[1:], os.environ['V'], os.getcwd())))"
     env = {"V": words[0], "odd.name": "x"}
     directory = tmp_path / "it's a folder"
@@ -227,9 +221,7 @@ def test_the_environment_is_the_hosts_but_for_its_places() -> None:
     ],
 )
 def test_the_labs_own_trouble_is_one_line_and_125(words: list[str], line: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.lab", *words], cwd=ROOT, capture_output=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-m", "tests.lab", *words], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 125
     assert done.stderr.decode().startswith(line)
     assert done.stderr.count(b"\n") == 1
