@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ipvskit import _native
 from ipvskit.netns import NetNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["TestNetNS"]
+
+T = TypeVar("T")
 
 
 class TestNetNS(NetNS):
@@ -39,14 +42,14 @@ class TestNetNS(NetNS):
         """Run a program inside; options as for subprocess.run. Raises CalledProcessError unless `check=False` is given."""
         settings: dict[str, Any] = {"check": True, "text": True, "capture_output": True, "timeout": 60} | options
         try:
-            return subprocess.run(command, preexec_fn=self._enter, **settings)  # noqa: S603 - the test's own command
+            return self._inside(lambda: subprocess.run(command, **settings))  # noqa: S603 - the test's own command
         except subprocess.CalledProcessError as error:
             error.add_note(f"it said: {error.stderr or error.stdout or 'nothing'}")
             raise
 
     def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
         """Start a program inside; options as for subprocess.Popen."""
-        return subprocess.Popen(command, preexec_fn=self._enter, text=True, **options)  # noqa: S603 - the test's own command
+        return self._inside(lambda: subprocess.Popen(command, text=True, **options))  # noqa: S603 - the test's own command
 
     def ip(self, *commands: str) -> None:
         """Run commands of the program `ip`, all in one process ("link set lo up", "addr add 10.0.0.1/24 dev eth0")."""
@@ -57,5 +60,12 @@ class TestNetNS(NetNS):
         with self.open("/proc/sys/" + name.replace(".", "/"), "w") as file:
             file.write(str(value))
 
-    def _enter(self) -> None:
-        _native.netns_enter(self.fileno())
+    def _inside(self, act: Callable[[], T]) -> T:
+        # A child starts in the namespace of the thread that starts it. A `preexec_fn` would do as well, but it is unsafe beside other
+        # threads, and with it Python copies the whole process first.
+        def entered() -> T:
+            _native.netns_enter(self.fileno())
+            return act()
+
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(entered).result()

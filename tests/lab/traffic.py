@@ -82,7 +82,7 @@ class Servers:
                     if key.data is None:
                         return
                     self._step(key.data)
-        except Exception as error:  # noqa: BLE001 - kept for the thread that waits
+        except Exception as error:
             self._failure = error
 
     def _step(self, served: _Served) -> None:
@@ -122,6 +122,8 @@ class Servers:
 
     def close(self) -> None:
         """End the thread and close everything that listens or talks."""
+        if self._selector.get_map() is None:
+            return
         if self._thread.is_alive():
             self._stop.send(b"x")
             self._thread.join(5)
@@ -138,19 +140,33 @@ class Line:
 
     def __init__(self, own: socket.socket) -> None:
         self._socket = own
+        self._question = ""
+        self.address: str = own.getsockname()[0]
         self.port: int = own.getsockname()[1]
 
     def ask(self, text: str = "") -> str:
         """Who answers now. Raises TimeoutError, ConnectionError, Trouble."""
-        sent = f"{text}{next(self._numbers)}"
-        self._socket.sendall(sent.encode())
+        self.say(text)
+        return self.hear()
+
+    def say(self, text: str = "") -> None:
+        """Put a question: the text and a number."""
+        self._question = f"{text}{next(self._numbers)}"
+        self._socket.sendall(self._question.encode())
+
+    def hear(self) -> str:
+        """Who answers the question that was put last."""
         got = self._socket.recv(_LARGEST).decode()
-        name, _, back = got.partition(" ")
         if not got:
             raise ConnectionResetError("the server closed the connection")
-        if back != sent:
-            raise Trouble(f"asked {sent!r}, got {got!r}")
+        name, _, back = got.partition(" ")
+        if back != self._question:
+            raise Trouble(f"asked {self._question!r}, got {got!r}")
         return name
+
+    def patience(self, seconds: float) -> None:
+        """How long to wait from now on."""
+        self._socket.settimeout(seconds)
 
     def close(self, *, reset: bool = False) -> None:
         """Hang up, with a RST instead of a FIN if asked to."""

@@ -1,0 +1,70 @@
+"""Connections made one after the other, for as long as something else happens.
+
+Knows: who answered, in which phase, and what failed. Must not know: what happens meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from ipvskit import ServiceKey
+    from tests.lab.traffic import Client
+
+__all__ = ["Load"]
+
+LIMIT = 20_000
+SECONDS = 40.0
+
+
+class Load:
+    """A thread that makes connections from `with` to its end. Each counts for the phase in which it began."""
+
+    def __init__(self, client: Client, key: ServiceKey, phase: str) -> None:
+        self._client = client
+        self._key = key
+        self._phase = phase
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+        self.answers: dict[str, Counter[str]] = {phase: Counter()}
+        self.failures: list[str] = []
+
+    @property
+    def total(self) -> int:
+        """Connections answered so far."""
+        return sum(answers.total() for answers in self.answers.values())
+
+    def phase(self, name: str) -> None:
+        """What begins from now on counts for this phase."""
+        self.answers[name] = Counter()
+        self._phase = name
+
+    def reach(self, number: int) -> None:
+        """Wait until the phase has had that many answers, or anything failed. Raises TimeoutError after 10 seconds."""
+        end = time.monotonic() + 10
+        while self.answers[self._phase].total() < number and not self.failures:
+            if time.monotonic() > end:
+                raise TimeoutError(f"fewer than {number} connections in 10 s")
+            time.sleep(0.01)
+
+    def _run(self) -> None:
+        end = time.monotonic() + SECONDS
+        for _ in range(LIMIT):
+            if self._stop.is_set() or time.monotonic() > end:
+                return
+            answers = self.answers[self._phase]
+            try:
+                answers[self._client.ask(self._key)] += 1
+            except (OSError, AssertionError) as error:
+                self.failures.append(f"{self._phase}: {error!r}")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
