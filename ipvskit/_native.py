@@ -174,6 +174,9 @@ def _number(sequence: int) -> int:
 
 
 def _answers(data: Any, length: int, first: int, room: int) -> list[Answer]:
+    # Mostly there are none: nobody needs room for them then.
+    if _checked(_lib.ik_parse_answers(data, length, _number(first), _ffi.NULL, 0)) == 0:
+        return []
     out = _ffi.new("struct ik_answer[]", room)
     found = _checked(_lib.ik_parse_answers(data, length, _number(first), out, room))
     return [

@@ -164,7 +164,8 @@ class KernelBackend:
 
     def _collect(self, rows: Rows, kind: int, sock: _native.Socket, start: int, first: int) -> None:
         # Subtracting the portion's start from the sequence number makes the index that of the whole list.
-        rows.data += sock.ipvs_rows(kind, self._family, first - start)
+        found = sock.ipvs_rows(kind, self._family, first - start)
+        rows.data = rows.data + found if rows.data else found
         rows.refused += [answer for answer in sock.answers(first - start) if answer.error]
 
     def open(self, path: str, mode: str = "r") -> IO[str]:

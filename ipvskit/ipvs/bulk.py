@@ -9,7 +9,8 @@ exists already must not get the other's real servers. Updates first read what th
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Literal
+from itertools import repeat
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ipvskit.errors import AnswerLost, InvalidConfig, IpvskitError, ProtocolError, RealServerNotFound, TimedOut
 from ipvskit.ipvs import records
@@ -32,6 +33,7 @@ from ipvskit.ipvs.records import Command
 from ipvskit.ipvs.refusals import refusal
 from ipvskit.ipvs.report import BulkReport, Failure
 from ipvskit.ipvs.verify import landed
+from ipvskit.model.service import check_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,9 +45,13 @@ if TYPE_CHECKING:
 __all__ = ["OnError", "run"]
 
 OnError = Literal["continue", "stop"]
+Packable = TypeVar("Packable", bound=Operation)
 
-#: Requests that are packed before they are sent: bounds memory; how many go into one send is the backend's matter.
-PORTION = 4096
+#: Requests that are packed before they are sent: so few that the next ones find their memory still warm, so many that the calls into the kernel
+#: do not count. How many go into one send is the backend's matter.
+PORTION = 512
+#: Updates that are read for together: every portion reads each of its services once.
+UPDATES = 4096
 
 
 def run(backend: Backend, operations: Iterable[Operation], on_error: OnError = "continue") -> BulkReport:
@@ -61,7 +67,7 @@ class _Run:
     def __init__(self, backend: Backend, stop: bool) -> None:
         self._backend = backend
         self._stop = stop
-        self._portion = 1 if stop else PORTION
+        self._portion, self._most_updates = (1, 1) if stop else (PORTION, UPDATES)
         self._done = 0
         self._failures: list[Failure] = []
         self._skipped: list[Operation] = []
@@ -69,6 +75,7 @@ class _Run:
         self._requests: list[bytes] = []
         self._parents: list[tuple[int, AddService]] = []
         self._updates: dict[object, tuple[int, UpdateService | UpdateReal]] = {}
+        self._prefix: tuple[ServiceKey | None, bytes] = (None, b"")
 
     def all(self, operations: Iterable[Operation]) -> BulkReport:
         """Execute them."""
@@ -92,16 +99,20 @@ class _Run:
     # --- gathering ------------------------------------------------------------------------------------------------------------------
 
     def _take(self, index: int, operation: Operation) -> None:
-        if isinstance(operation, UpdateService | UpdateReal):
-            self._take_update(index, operation)
+        if isinstance(operation, AddReal):
+            if self._updates or self._parents:
+                self._flush()
+            self._queue(index, operation, self._real_request)
         elif isinstance(operation, AddService):
             self._flush_if(bool(self._updates))
             if operation.service.reals:
                 self._parents.append((len(self._subjects), operation))
-            self._queue(index, operation)
+            self._queue(index, operation, request_of)
+        elif isinstance(operation, UpdateService | UpdateReal):
+            self._take_update(index, operation)
         else:
             self._flush_if(bool(self._updates or self._parents))
-            self._queue(index, operation)
+            self._queue(index, operation, request_of)
 
     def _take_update(self, index: int, operation: UpdateService | UpdateReal) -> None:
         target: tuple[object, ...] = (operation.key,)
@@ -109,17 +120,25 @@ class _Run:
             target = (operation.key, operation.address, operation.port)
         self._flush_if(bool(self._subjects) or target in self._updates)
         self._updates[target] = (index, operation)
-        self._flush_if(len(self._updates) >= self._portion)
+        self._flush_if(len(self._updates) >= self._most_updates)
 
-    def _queue(self, index: int, operation: Operation) -> None:
+    def _queue(self, index: int, operation: Packable, pack: Callable[[Packable], bytes]) -> None:
         try:
-            request = request_of(operation)
+            request = pack(operation)
         except InvalidConfig as error:
             self._failures.append(Failure(index, operation, error))
             return
         self._requests.append(request)
         self._subjects.append((index, operation))
-        self._flush_if(len(self._requests) >= self._portion)
+        if len(self._requests) >= self._portion:
+            self._flush()
+
+    def _real_request(self, operation: AddReal) -> bytes:
+        # Real servers of one service mostly follow one another.
+        if self._prefix[0] is not operation.key:
+            self._prefix = operation.key, records.real_prefix(Command.NEW_DEST, operation.key)
+        check_pair(operation.key, operation.real)
+        return self._prefix[1] + records.real_record(operation.real)
 
     def _flush_if(self, needed: bool) -> None:
         if needed:
@@ -149,14 +168,15 @@ class _Run:
                 self._skipped.extend(AddReal(key, real) for real in reals)
                 continue
             prefix = records.real_prefix(Command.NEW_DEST, key)
-            for at, real in enumerate(reals):
-                requests.append(prefix + record(real))
-                subjects.append((index, key, real))
+            for start in range(0, len(reals), self._portion):
+                some = reals[start : start + self._portion]
+                requests += [prefix + record(real) for real in some]
+                subjects += zip(repeat(index), repeat(key), some, strict=False)
                 if len(requests) >= self._portion:
                     self._execute_reals(requests, subjects)
                     requests, subjects = [], []
                     if self._stop and self._failures:
-                        self._skipped.extend(AddReal(key, rest) for rest in reals[at + 1 :])
+                        self._skipped.extend(AddReal(key, rest) for rest in reals[start + self._portion :])
                         break
         self._execute_reals(requests, subjects)
 
@@ -171,8 +191,9 @@ class _Run:
         """Send; note what became of each; returns which failed."""
         if not requests:
             return set()
+        packed = b"".join(requests)
         try:
-            execution = self._backend.execute(b"".join(requests), len(requests))
+            execution = self._backend.execute(packed, len(requests))
         except (TimedOut, ProtocolError):
             execution = Execution(lost=[range(len(requests))])
         failed: dict[int, IpvskitError] = {}
@@ -182,7 +203,9 @@ class _Run:
                 operation = subject(answer.index)[1]
                 failed[answer.index] = refusal(operation, answer.error, answer.text, self._backend.module)
         unknown = [at for lost in execution.lost for at in lost if at not in answered]
-        unknown += [at for at, request in enumerate(requests) if request[4] & records.NLM_F_ACK and at not in answered]
+        flags = packed[records.FLAGS_OFFSET :: records.REQUEST_SIZE]
+        if any(flags):
+            unknown += [at for at, bits in enumerate(flags) if bits & records.NLM_F_ACK and at not in answered]
         for at in dict.fromkeys(unknown):
             error = self._unknown(subject(at)[1])
             if error is not None:

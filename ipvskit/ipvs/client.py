@@ -9,7 +9,7 @@ import errno
 from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import BulkFailed, IpvskitError, KernelError, RealServerNotFound
-from ipvskit.ipvs import bulk, operations, records
+from ipvskit.ipvs import bulk, namespace_records, operations, records
 from ipvskit.ipvs.backend import RowKind
 from ipvskit.ipvs.operations import Operation
 from ipvskit.ipvs.proc import parse_connections, parse_totals
@@ -54,7 +54,7 @@ class Ipvs:
         """All virtual services, with their real servers unless `reals` is False (which is much cheaper)."""
         reader = Reader(self._backend)
         if not reals:
-            return [service for service, _ in reader.services().values()]
+            return reader.services()
         return [found.service for found in reader.everything()]
 
     def service(self, key: Key) -> VirtualService:
@@ -128,18 +128,18 @@ class Ipvs:
 
     def info(self) -> Info:
         """Version of IPVS and size of its connection table."""
-        return records.info(self._ask("get info", RowKind.INFO, Command.GET_INFO))
+        return namespace_records.info(self._ask("get info", RowKind.INFO, Command.GET_INFO))
 
     def timeouts(self) -> Timeouts:
         """Idle times of connections, in seconds."""
-        return records.timeouts(self._ask("get timeouts", RowKind.CONFIG, Command.GET_CONFIG))
+        return namespace_records.timeouts(self._ask("get timeouts", RowKind.CONFIG, Command.GET_CONFIG))
 
     def daemons(self) -> list[SyncDaemon]:
         """The sync daemons that are running: none, one, or one of each role."""
         rows = self._backend.dump(RowKind.DAEMONS, records.plain_request(Command.GET_DAEMON, NLM_F_DUMP), 1)
         for answer in rows.refused:
             raise read_refusal("list sync daemons", Command.GET_DAEMON, None, answer.error, answer.text)
-        return records.daemons(rows.data)
+        return namespace_records.daemons(rows.data)
 
     def _ask(self, name: str, kind: int, command: Command) -> bytearray:
         rows = self._backend.get(kind, records.plain_request(command), 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ipvskit.errors import InvalidConfig
-from ipvskit.ipvs import records
+from ipvskit.ipvs import namespace_records, records
 from ipvskit.ipvs.records import Command
 from ipvskit.model.address import IPAddress, endpoint_text, parse_number
 from ipvskit.model.daemon import MAX_TIMEOUT, DaemonRole, SyncDaemon
@@ -226,11 +226,11 @@ def request_of(operation: Operation) -> bytes:
         case Flush():
             return records.plain_request(Command.FLUSH)
         case SetTimeouts(tcp, tcp_fin, udp):
-            return records.timeouts_request(tcp, tcp_fin, udp)
+            return namespace_records.timeouts_request(tcp, tcp_fin, udp)
         case StartDaemon(daemon):
-            return records.daemon_request(Command.NEW_DAEMON, daemon)
+            return namespace_records.daemon_request(Command.NEW_DAEMON, daemon)
         case StopDaemon(role):
-            return records.daemon_role_request(Command.DEL_DAEMON, role)
+            return namespace_records.daemon_role_request(Command.DEL_DAEMON, role)
     raise InvalidConfig("operation", operation, "one of ipvskit.operations")
 
 

@@ -9,12 +9,14 @@ their real servers, and what came or went in between is corrected. All of this i
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from ipvskit.errors import InconsistentDump
 from ipvskit.ipvs import records
 from ipvskit.ipvs.backend import RowKind
-from ipvskit.ipvs.records import NLM_F_DUMP, REAL_ROW, Command
+from ipvskit.ipvs.records import NLM_F_DUMP, Command
 from ipvskit.ipvs.refusals import read_refusal
 from ipvskit.model.address import Family
 from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats
@@ -31,10 +33,13 @@ __all__ = ["Found", "Numbers", "Reader"]
 
 #: Active, inactive and persistent connections of a real server, and its stats.
 Numbers = tuple[int, int, int, Stats]
+_Members = dict[bytes, tuple["ServiceKey", list["RealServer"], list[Numbers]]]
 
 ATTEMPTS = 8
-#: Services whose real servers are decoded together: bounds what is held twice.
-PORTION = 256
+#: Services whose real servers are decoded together: bounds what is held twice, and the next ones find their memory still warm.
+PORTION = 64
+
+_NO_STATS = Stats()
 
 
 class Reader:
@@ -44,26 +49,31 @@ class Reader:
         self._backend = backend
         self._addresses = records.Addresses()
 
-    def services(self) -> dict[ServiceKey, tuple[VirtualService, Stats]]:
+    def services(self) -> list[VirtualService]:
         """All services without their real servers. Raises InconsistentDump."""
+        return [service for _, service, _ in records.services(self._service_rows(), self._addresses)]
+
+    def _service_rows(self) -> bytearray:
         request = records.plain_request(Command.GET_SERVICE, NLM_F_DUMP)
         before: set[bytes] | None = None
-        found: dict[ServiceKey, tuple[VirtualService, Stats]] = {}
+        data = bytearray()
         for _ in range(ATTEMPTS):
             rows = self._backend.dump(RowKind.SERVICES, request, 1)
             for answer in rows.refused:
                 raise read_refusal("list services", Command.GET_SERVICE, None, answer.error, answer.text)
-            found = {
-                service.key: (service, stats) for _, service, stats in records.services(rows.data, self._addresses)
-            }
-            clean = not rows.interrupted and len(found) * records.SERVICE_ROW.size == len(rows.data)
+            data = rows.data
+            found = records.service_identities(data)
+            clean = not rows.interrupted and len(set(found)) == len(found)
             if clean and rows.chunks[0] <= 1:
-                return found
-            configs = records.service_configs(rows.data) if clean else None
+                return data
+            configs = records.service_configs(data) if clean else None
             if configs is not None and configs == before:
-                return found
+                return data
             before = configs
-        raise InconsistentDump("virtual services", ATTEMPTS, [service for service, _ in found.values()])
+        raise InconsistentDump("virtual services", ATTEMPTS, self._distinct(data))
+
+    def _distinct(self, rows: bytearray) -> list[VirtualService]:
+        return list({service.key: service for _, service, _ in records.services(rows, self._addresses)}.values())
 
     def get(self, keys: Sequence[ServiceKey]) -> list[tuple[VirtualService, Stats] | Exception]:
         """Single services without their real servers, in the order asked for; what cannot be read is told by its exception."""
@@ -97,18 +107,20 @@ class Reader:
         rows = self._backend.dump(RowKind.REALS, b"".join(requests), len(keys))
         for answer in rows.refused:
             raise read_refusal("list real servers", Command.GET_DEST, keys[answer.index], answer.error, answer.text)
-        found: list[tuple[list[RealServer], list[Numbers]]] = [([], []) for _ in keys]
-        for index, real in records.reals(rows.data, families, self._addresses):
-            found[index][0].append(real)
-        if numbers:
-            indexes = (row[0] for row in REAL_ROW.iter_unpack(rows.data))
-            for index, entry in zip(indexes, records.real_numbers(rows.data), strict=True):
-                found[index][1].append(entry)
-        for index, (reals, _) in enumerate(found):
-            if rows.chunks[index] > 1 or rows.interrupted or _repeats(reals):
-                found[index] = self._reals_again(keys[index], families[index], requests[index], numbers)
+        indexes, reals = records.real_columns(rows.data, families, self._addresses)
+        told = list(records.real_numbers(rows.data)) if numbers else []
+        found: list[tuple[list[RealServer], list[Numbers]]] = []
+        end = 0
+        # The dumps follow one another, so the rows of a service stand together.
+        counts = Counter(indexes)
+        for index, key in enumerate(keys):
+            start, end = end, end + counts[index]
+            both = reals[start:end], told[start:end]
+            if rows.chunks[index] > 1 or rows.interrupted or _repeats(both[0]):
+                both = self._reals_again(key, families[index], requests[index], numbers)
             else:
-                _oldest_first(found[index])
+                _oldest_first(both)
+            found.append(both)
         return found
 
     def _reals_again(
@@ -129,42 +141,52 @@ class Reader:
 
     def everything(self, numbers: bool = False) -> list[Found]:
         """All services with their real servers. Raises InconsistentDump."""
-        services = self.services()
-        reals: dict[ServiceKey, tuple[list[RealServer], list[Numbers]]] = {}
+        rows = self._service_rows()
+        members: _Members = {}
         for _ in range(ATTEMPTS):
-            new = [key for key in services if key not in reals]
-            reals |= dict(zip(new, self.reals(new, numbers), strict=True))
-            if not services:
-                return []
-            again = self.services()
-            if again.keys() == services.keys():
-                return [Found(*again[key], *reals[key]) for key in again]
-            services = again
-        partial = [Found(*entry, *reals.get(key, ([], []))).service for key, entry in services.items()]
+            identities = records.service_identities(rows)
+            keys = zip(identities, records.service_keys(rows, self._addresses), strict=True)
+            new = {identity: key for identity, key in keys if identity not in members}
+            found = self.reals(list(new.values()), numbers)
+            members |= {identity: (new[identity], *both) for identity, both in zip(new, found, strict=True)}
+            again = self._service_rows() if rows else rows
+            if set(records.service_identities(again)) == set(identities):
+                return self._found(again, members, numbers)
+            rows = again
+        partial = [found.service for found in self._found(rows, members, False)]
         raise InconsistentDump("virtual services with their real servers", ATTEMPTS, partial)
+
+    def _found(self, rows: bytearray, members: _Members, numbers: bool) -> list[Found]:
+        identities = records.service_identities(rows)
+        if new := [identity for identity in identities if identity not in members]:
+            keys = dict(zip(identities, records.service_keys(rows, self._addresses), strict=True))
+            members = members | {identity: (keys[identity], [], []) for identity in new}
+        held = [members[identity] for identity in identities]
+        reals = [tuple(reals) for _, reals, _ in held]
+        services = records.whole_services(rows, [key for key, _, _ in held], reals)
+        stats = records.service_stats(rows) if numbers else repeat(_NO_STATS)
+        return [Found(service, one, told) for service, one, (_, _, told) in zip(services, stats, held, strict=False)]
 
 
 class Found:
-    """One service as it was read."""
+    """One service as it was read, with its real servers."""
 
-    __slots__ = ("_numbers", "_reals", "_service", "_stats")
+    __slots__ = ("_numbers", "_stats", "service")
 
-    def __init__(self, service: VirtualService, stats: Stats, reals: list[RealServer], numbers: list[Numbers]) -> None:
-        self._service, self._stats, self._reals, self._numbers = service, stats, reals, numbers
-
-    @property
-    def service(self) -> VirtualService:
-        """The service with its real servers."""
-        return records.with_reals(self._service, self._reals)
+    def __init__(self, service: VirtualService, stats: Stats, numbers: list[Numbers]) -> None:
+        self.service, self._stats, self._numbers = service, stats, numbers
 
     def status(self, stale: bool) -> ServiceStatus:
         """The same with its numbers."""
-        numbered = tuple(RealServerStatus(real, *entry) for real, entry in zip(self._reals, self._numbers, strict=True))
+        reals = self.service.reals
+        numbered = tuple(RealServerStatus(real, *entry) for real, entry in zip(reals, self._numbers, strict=True))
         return ServiceStatus(self.service, self._stats, numbered, stale)
 
 
 def _repeats(reals: list[RealServer]) -> bool:
-    # One reader makes each address once, so identity is equality here.
+    # One reader makes each address once, so identity is equality here; mostly no address is there twice.
+    if len({id(real.address) for real in reals}) == len(reals):
+        return False
     return len({(id(real.address), real.port) for real in reals}) != len(reals)
 
 

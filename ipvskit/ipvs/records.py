@@ -1,25 +1,27 @@
-"""Packed records: the C core's view of services, real servers and daemons, to values and back.
+"""Packed records: the C core's view of services and real servers, to values and back; `namespace_records` has the rest.
 
 Knows: the layout of the structs in csrc/ik_ipvs.h and the numbers of linux/ip_vs.h. Must not know: sockets, errors, policy.
 """
 
 from __future__ import annotations
 
+import sys
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
+from itertools import repeat
+from operator import attrgetter
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from ipvskit.errors import ProtocolError
 from ipvskit.model.address import Family, IPAddress
-from ipvskit.model.daemon import DaemonRole, Info, SyncDaemon, Timeouts, stored_daemon
-from ipvskit.model.key import PROTOCOLS, ServiceKey, stored_key
-from ipvskit.model.real import METHODS, ForwardingMethod, RealServer, Tunnel, TunnelType, stored_real, stored_tunnel
-from ipvskit.model.service import VirtualService, flag_bits, flags_of_bits, mask_bits, stored_service
-from ipvskit.model.status import Stats
+from ipvskit.model.key import PROTOCOLS, ServiceKey, stored_key, stored_keys
+from ipvskit.model.real import METHODS, ForwardingMethod, RealServer, Tunnel, TunnelType, stored_reals, stored_tunnel
+from ipvskit.model.service import VirtualService, flag_bits, flags_of_bits, mask_bits, stored_services
+from ipvskit.model.status import Stats, stored_stats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 AF_INET, AF_INET6 = 2, 10
 NLM_F_ACK, NLM_F_DUMP = 0x4, 0x300
@@ -47,21 +49,22 @@ class Command(IntEnum):
     FLUSH = 17
 
 
-def _bits(*attributes: int) -> int:
+def bits(*attributes: int) -> int:
+    """An attribute set."""
     return sum(1 << attribute for attribute in attributes)
 
 
 #: Attribute sets, as bits by attribute number (IPVS_SVC_ATTR_*, IPVS_DEST_ATTR_*, IPVS_DAEMON_ATTR_*).
-KEY_ADDRESS = _bits(1, 2, 3, 4)
-KEY_FWMARK = _bits(1, 5)
-SERVICE_FULL = _bits(6, 7, 8, 9, 11)
-REAL_KEY = _bits(1, 2, 11)
-REAL_FULL = REAL_KEY | _bits(3, 4, 5, 6)
-REAL_TUNNEL = _bits(13, 14, 15)
-SERVICE_STATS = _bits(10, 12)
-ATTR_FWMARK = _bits(5)
-ATTR_REAL_FAMILY = _bits(11)
-ATTR_GROUP, ATTR_GROUP6 = _bits(5), _bits(6)
+KEY_ADDRESS = bits(1, 2, 3, 4)
+KEY_FWMARK = bits(1, 5)
+SERVICE_FULL = bits(6, 7, 8, 9, 11)
+REAL_KEY = bits(1, 2, 11)
+REAL_FULL = REAL_KEY | bits(3, 4, 5, 6)
+REAL_TUNNEL = bits(13, 14, 15)
+SERVICE_STATS = bits(10, 12)
+ATTR_FWMARK = bits(5)
+ATTR_REAL_FAMILY = bits(11)
+ATTR_GROUP, ATTR_GROUP6 = bits(5), bits(6)
 
 FLAG_PERSISTENT = 0x1
 FLAG_HASHED = 0x2
@@ -81,19 +84,47 @@ STATS = Struct("=I4x10Q")
 SERVICE_ROW = Struct(SERVICE.format + STATS.format.removeprefix("="))
 REAL_ROW = Struct(REAL.format + STATS.format.removeprefix("="))
 REQUEST_SIZE = HEAD.size + SERVICE.size + REAL.size
+#: The byte of a request that has the flag NLM_F_ACK.
+FLAGS_OFFSET = 4 if sys.byteorder == "little" else 7
+
+# Parts of rows and requests, the rest stepped over.
+_SERVICE_REQUEST = Struct(f"{HEAD.format}{SERVICE.format.removeprefix('=')}{REAL.size}x")
+_SERVICE_CONFIG = Struct(f"=4xIHHH2xI16sI4xII16s20s{STATS.size}x")
+_SERVICE_IDENTITY = Struct(f"=8x28s{SERVICE_ROW.size - 36}x")
+_REAL_CONFIG = Struct("=IIHHHHB3x16sIiII12x")
+_REAL_CONFIG_ROW = Struct(f"{_REAL_CONFIG.format}{STATS.size}x")
+_REAL_IPV4 = Struct(f">20xI{REAL_ROW.size - 24}x")
+_REAL_NUMBERS = Struct(f"={REAL.size - 12}xIII8x10Q")
+_SERVICE_NUMBERS = Struct(f"={SERVICE.size + 8}x10Q")
+_INDEX_OF_SERVICE = Struct(f"=I{SERVICE_ROW.size - 4}x")
 
 _NOTHING_REAL = bytes(REAL.size)
-_NOTHING_SERVICE = bytes(SERVICE.size)
+NOTHING_SERVICE = bytes(SERVICE.size)
 _PROTOCOL_NAMES: dict[int, str] = {number: name for name, number in PROTOCOLS.items()}
+_WIRE_TUNNEL = METHODS.index(ForwardingMethod.TUNNEL)
 _WIRE_METHOD: dict[ForwardingMethod, int] = {method: number for number, method in enumerate(METHODS)}
 _TUNNEL_TYPES = tuple(TunnelType)
+# A member of an enumeration is looked up anew at every use.
+_IPV4, _IPV6 = Family.IPV4, Family.IPV6
+_FAMILIES = {AF_INET: _IPV4, AF_INET6: _IPV6}
+_service_options = attrgetter(
+    "scheduler",
+    "scheduler_flags",
+    "persistence_timeout",
+    "persistence_netmask",
+    "persistence_engine",
+    "one_packet",
+)
+_real_fields = attrgetter(
+    "address.packed", "port", "weight", "forwarding", "upper_threshold", "lower_threshold", "tunnel"
+)
 
 
 # --- values to requests -------------------------------------------------------------------------------------------------------------
 
 
 def _key_record(key: ServiceKey) -> bytes:
-    family = AF_INET if key.family is Family.IPV4 else AF_INET6
+    family = AF_INET if key.family is _IPV4 else AF_INET6
     if key.address is None:
         return SERVICE.pack(0, KEY_FWMARK, family, 0, 0, 0, key.fwmark, b"", 0, 0, 0, 0, b"", b"")
     protocol = PROTOCOLS.get(key.protocol or "") or int(key.protocol or 0)
@@ -107,12 +138,12 @@ def key_request(command: Command, key: ServiceKey, flags: int = 0) -> bytes:
 
 def plain_request(command: Command, flags: int = 0) -> bytes:
     """A request about nothing in particular."""
-    return HEAD.pack(command, flags) + _NOTHING_SERVICE + _NOTHING_REAL
+    return HEAD.pack(command, flags) + NOTHING_SERVICE + _NOTHING_REAL
 
 
 def service_flags(service: VirtualService) -> int:
     """The kernel's flag bits of a service, those that it owns itself left out."""
-    bits = flag_bits(service.scheduler, service.scheduler_flags)
+    bits = flag_bits(service.scheduler, service.scheduler_flags) if service.scheduler_flags else 0
     if service.persistence_timeout is not None:
         bits |= FLAG_PERSISTENT
     return bits | FLAG_ONE_PACKET if service.one_packet else bits
@@ -123,32 +154,32 @@ def service_netmask(service: VirtualService) -> int:
     netmask = service.persistence_netmask
     if isinstance(netmask, IPv4Address):
         return int(netmask)
-    if service.key.family is Family.IPV6:
+    if service.key.family is _IPV6:
         return 128 if netmask is None else netmask
-    return (0xFFFFFFFF << (32 - (32 if netmask is None else netmask))) & 0xFFFFFFFF
+    return 0xFFFFFFFF if netmask is None else (0xFFFFFFFF << (32 - netmask)) & 0xFFFFFFFF
 
 
 def service_request(command: Command, service: VirtualService) -> bytes:
     """A request with a service's whole configuration, its real servers left out."""
-    key = service.key
-    marked = key.address is None
-    record = SERVICE.pack(
+    key, address, engine = service.key, service.key.address, service.persistence_engine
+    return _SERVICE_REQUEST.pack(
+        command,
         0,
-        (KEY_FWMARK if marked else KEY_ADDRESS) | SERVICE_FULL,
-        AF_INET if key.family is Family.IPV4 else AF_INET6,
-        0 if marked else PROTOCOLS.get(key.protocol or "") or int(key.protocol or 0),
+        0,
+        (KEY_FWMARK if address is None else KEY_ADDRESS) | SERVICE_FULL,
+        AF_INET if key.family is _IPV4 else AF_INET6,
+        0 if address is None else PROTOCOLS.get(key.protocol or "") or int(key.protocol or 0),
         key.port,
         0,
         key.fwmark,
-        b"" if key.address is None else key.address.packed,
+        b"" if address is None else address.packed,
         service_flags(service),
         OWN_FLAGS,
         service.persistence_timeout or 0,
         service_netmask(service),
         service.scheduler.encode(),
-        (service.persistence_engine or "").encode(),
+        b"" if engine is None else engine.encode(),
     )
-    return HEAD.pack(command, 0) + record + _NOTHING_REAL
 
 
 def real_prefix(command: Command, key: ServiceKey) -> bytes:
@@ -158,32 +189,15 @@ def real_prefix(command: Command, key: ServiceKey) -> bytes:
 
 def real_record(real: RealServer) -> bytes:
     """A real server's whole configuration."""
-    address = real.address
-    tunnel = real.tunnel
+    address, port, weight, forwarding, upper, lower, tunnel = _real_fields(real)
+    family = AF_INET if len(address) == 4 else AF_INET6
+    method = _WIRE_METHOD[forwarding]
     if tunnel is None:
-        present, kind, port, flags = REAL_FULL, 0, 0, 0
-    else:
-        present = REAL_FULL | REAL_TUNNEL
-        kind = _TUNNEL_TYPES.index(tunnel.type) if isinstance(tunnel.type, TunnelType) else tunnel.type
-        port = tunnel.port
-        flags = (TUNNEL_CSUM if tunnel.checksum else 0) | (TUNNEL_REMCSUM if tunnel.remote_checksum else 0)
-    return REAL.pack(
-        0,
-        present,
-        AF_INET if address.version == 4 else AF_INET6,
-        real.port,
-        port,
-        flags,
-        kind,
-        address.packed,
-        _WIRE_METHOD[real.forwarding],
-        real.weight,
-        real.upper_threshold,
-        real.lower_threshold,
-        0,
-        0,
-        0,
-    )
+        return _REAL_CONFIG.pack(0, REAL_FULL, family, port, 0, 0, 0, address, method, weight, upper, lower)
+    kind = _TUNNEL_TYPES.index(tunnel.type) if isinstance(tunnel.type, TunnelType) else tunnel.type
+    flags = (TUNNEL_CSUM if tunnel.checksum else 0) | (TUNNEL_REMCSUM if tunnel.remote_checksum else 0)
+    present = REAL_FULL | REAL_TUNNEL
+    return _REAL_CONFIG.pack(0, present, family, port, tunnel.port, flags, kind, address, method, weight, upper, lower)
 
 
 def real_key_record(address: IPAddress, port: int) -> bytes:
@@ -192,135 +206,119 @@ def real_key_record(address: IPAddress, port: int) -> bytes:
     return REAL.pack(0, REAL_KEY, family, port, 0, 0, 0, address.packed, 0, 0, 0, 0, 0, 0, 0)
 
 
-def daemon_request(command: Command, daemon: SyncDaemon) -> bytes:
-    """A request to start a daemon; acknowledged, because its answer can get lost."""
-    present = _bits(1, 2, 3)
-    group, group6 = b"", b""
-    if daemon.max_length:
-        present |= _bits(4)
-    if isinstance(daemon.group, IPv4Address):
-        present, group = present | ATTR_GROUP, daemon.group.packed
-    elif daemon.group is not None:
-        present, group6 = present | ATTR_GROUP6, daemon.group.packed
-    if daemon.port:
-        present |= _bits(7)
-    if daemon.ttl:
-        present |= _bits(8)
-    state = 1 if daemon.role is DaemonRole.MASTER else 2
-    record = DAEMON.pack(
-        0,
-        present,
-        state,
-        daemon.sync_id,
-        daemon.max_length,
-        daemon.port,
-        daemon.ttl,
-        group,
-        group6,
-        daemon.interface.encode(),
-    )
-    return (HEAD.pack(command, NLM_F_ACK) + _NOTHING_SERVICE + record).ljust(REQUEST_SIZE, b"\0")
-
-
-def daemon_role_request(command: Command, role: DaemonRole) -> bytes:
-    """A request to stop a daemon; acknowledged, because its answer can get lost."""
-    state = 1 if role is DaemonRole.MASTER else 2
-    record = DAEMON.pack(0, _bits(1), state, 0, 0, 0, 0, b"", b"", b"")
-    return (HEAD.pack(command, NLM_F_ACK) + _NOTHING_SERVICE + record).ljust(REQUEST_SIZE, b"\0")
-
-
-def timeouts_request(tcp: int, tcp_fin: int, udp: int) -> bytes:
-    """A request to set timeouts; 0 leaves one as it is."""
-    present = sum(1 << number for number, value in ((4, tcp), (5, tcp_fin), (6, udp)) if value)
-    record = CONFIG.pack(0, present, tcp, tcp_fin, udp)
-    return (HEAD.pack(Command.SET_CONFIG, 0) + _NOTHING_SERVICE + record).ljust(REQUEST_SIZE, b"\0")
-
-
 # --- rows to values -----------------------------------------------------------------------------------------------------------------
 
 
-class AddressCache(dict[bytes, IPAddress]):
-    """Addresses by their 16 bytes, made once each: one backend often serves many services."""
-
-    def ipv4(self, raw: bytes) -> IPAddress:
-        """The IPv4 address in the first four bytes."""
-        address = self.get(raw)
-        if address is None:
-            address = self[raw] = IPv4Address(raw[:4])
-        return address
-
-    def ipv6(self, raw: bytes) -> IPAddress:
-        """The IPv6 address."""
-        address = self.get(raw)
-        if address is None:
-            address = self[raw] = IPv6Address(raw)
-        return address
-
-
 class Addresses:
-    """Two caches, because the sixteen bytes do not say their family."""
+    """Addresses by family and number, made once each: one backend often serves many services."""
 
     def __init__(self) -> None:
-        self._ipv4 = AddressCache()
-        self._ipv6 = AddressCache()
+        self._caches = {AF_INET: _Cache(IPv4Address), AF_INET6: _Cache(IPv6Address)}
 
-    def of(self, family: int, raw: bytes) -> IPAddress:
-        """The address of this family."""
-        if family == AF_INET:
-            return self._ipv4.ipv4(raw)
-        if family == AF_INET6:
-            return self._ipv6.ipv6(raw)
-        raise ProtocolError(f"address family {family}, where 2 or 10 was expected")
+    def ipv4(self, numbers: Iterable[int]) -> list[IPAddress]:
+        """IPv4 addresses."""
+        return list(map(self._caches[AF_INET].__getitem__, numbers))
+
+    def all(self, families: Sequence[int], raw: Iterable[bytes]) -> list[IPAddress]:
+        """Addresses of these families from sixteen bytes each."""
+        if unknown := set(families) - self._caches.keys():
+            raise ProtocolError(f"address family {unknown.pop()}, where 2 or 10 was expected")
+        ipv4, ipv6 = self._caches[AF_INET], self._caches[AF_INET6]
+        return [
+            ipv4[int.from_bytes(one[:4])] if family == AF_INET else ipv6[int.from_bytes(one)]
+            for family, one in zip(families, raw, strict=True)
+        ]
+
+
+class _Cache(dict[int, IPAddress]):
+    def __init__(self, kind: type[IPAddress]) -> None:
+        self._kind = kind
+
+    def __missing__(self, number: int) -> IPAddress:
+        address = self[number] = self._kind(number)
+        return address
 
 
 _NO_FLAGS: frozenset[str] = frozenset()
 
 
+def service_keys(rows: bytes | bytearray | memoryview, addresses: Addresses) -> list[ServiceKey]:
+    """The key in every row."""
+    if not rows:
+        return []
+    present, families, protocols, ports, fwmarks, raw, *_ = zip(*_SERVICE_CONFIG.iter_unpack(rows), strict=True)
+    found = addresses.all(families, raw)
+    known = [_FAMILIES[family] for family in families]
+    if not any(fwmarks):
+        names = [_PROTOCOL_NAMES.get(protocol) or str(protocol) for protocol in protocols]
+        return stored_keys(known, names, found, ports, fwmarks)
+    return [
+        stored_key(family, None, None, 0, fwmark)
+        if bits & ATTR_FWMARK
+        else stored_key(family, _PROTOCOL_NAMES.get(protocol) or str(protocol), address, port, 0)
+        for bits, family, protocol, address, port, fwmark in zip(
+            present, known, protocols, found, ports, fwmarks, strict=True
+        )
+    ]
+
+
+def whole_services(
+    rows: bytes | bytearray | memoryview, keys: Sequence[ServiceKey], reals: Iterable[tuple[RealServer, ...]]
+) -> list[VirtualService]:
+    """The service of every row, with these keys and real servers."""
+    if not rows:
+        return []
+    _, families, _, _, _, _, flags, timeouts, masks, schedulers, engines = zip(
+        *_SERVICE_CONFIG.iter_unpack(rows), strict=True
+    )
+    texts = {raw: text(raw) for raw in {*schedulers, *engines}}
+    names = [texts[scheduler] or "none" for scheduler in schedulers]
+    persistent = [bits & FLAG_PERSISTENT for bits in flags]
+    return stored_services(
+        keys,
+        names,
+        [
+            flags_of_bits(name, bits) if bits & FLAG_SCHEDULER else _NO_FLAGS
+            for name, bits in zip(names, flags, strict=True)
+        ],
+        [timeout if on else None for on, timeout in zip(persistent, timeouts, strict=True)],
+        [
+            (mask_bits(mask) if family == AF_INET else mask) if on else None
+            for on, family, mask in zip(persistent, families, masks, strict=True)
+        ],
+        [texts[engine] or None for engine in engines],
+        [bool(bits & FLAG_ONE_PACKET) for bits in flags],
+        reals,
+    )
+
+
 def services(rows: bytes | bytearray, addresses: Addresses) -> Iterator[tuple[int, VirtualService, Stats]]:
     """(number of the request, service without real servers, stats) of every row."""
-    for row in SERVICE_ROW.iter_unpack(rows):
-        index, present, family, protocol, port, _, fwmark, raw, flags, _, timeout, netmask, scheduler, engine = row[:14]
-        known = Family.IPV4 if family == AF_INET else Family.IPV6
-        if family not in {AF_INET, AF_INET6}:
-            raise ProtocolError(f"address family {family} of a service, where 2 or 10 was expected")
-        if present & ATTR_FWMARK:
-            key = stored_key(known, None, None, 0, fwmark)
-        else:
-            name = _PROTOCOL_NAMES.get(protocol) or str(protocol)
-            key = stored_key(known, name, addresses.of(family, raw), port, 0)
-        scheduler_name = _text(scheduler) or "none"
-        persistent = flags & FLAG_PERSISTENT
-        mask: int | IPv4Address | None = None
-        if persistent:
-            mask = mask_bits(netmask) if family == AF_INET else netmask
-        yield (
-            index,
-            stored_service(
-                key,
-                scheduler_name,
-                flags_of_bits(scheduler_name, flags) if flags & FLAG_SCHEDULER else _NO_FLAGS,
-                timeout if persistent else None,
-                mask,
-                _text(engine) or None,
-                bool(flags & FLAG_ONE_PACKET),
-                (),
-            ),
-            Stats(*row[15:]),
-        )
+    indexes = (index for (index,) in _INDEX_OF_SERVICE.iter_unpack(rows))
+    return zip(
+        indexes, whole_services(rows, service_keys(rows, addresses), repeat(())), service_stats(rows), strict=False
+    )
+
+
+def service_stats(rows: bytes | bytearray | memoryview) -> list[Stats]:
+    """The stats in every row."""
+    return _stats(zip(*_SERVICE_NUMBERS.iter_unpack(rows), strict=True), len(rows) // SERVICE_ROW.size)
+
+
+def _stats(columns: Iterable[tuple[int, ...]], count: int) -> list[Stats]:
+    return stored_stats(count, columns) if count else []
 
 
 def with_reals(service: VirtualService, members: Iterable[RealServer]) -> VirtualService:
     """The same service with these real servers, not checked."""
-    return stored_service(
-        service.key,
-        service.scheduler,
-        service.scheduler_flags,
-        service.persistence_timeout,
-        service.persistence_netmask,
-        service.persistence_engine,
-        service.one_packet,
-        tuple(members),
-    )
+    scheduler, flags, timeout, netmask, engine, one_packet = _service_options(service)
+    columns = [scheduler], [flags], [timeout], [netmask], [engine], [one_packet], [tuple(members)]
+    return stored_services([service.key], *columns)[0]
+
+
+def service_identities(rows: bytes | bytearray) -> list[bytes]:
+    """What identifies the service in every row, as opaque bytes."""
+    return [identity for (identity,) in _SERVICE_IDENTITY.iter_unpack(rows)]
 
 
 def service_configs(rows: bytes | bytearray) -> set[bytes]:
@@ -335,64 +333,62 @@ def real_configs(rows: bytes | bytearray) -> set[bytes]:
     return {bytes(rows[at + 4 : at + end]) for at in range(0, len(rows), size)}
 
 
-def _text(raw: bytes) -> str:
+def text(raw: bytes) -> str:
+    """The text in a field that is filled up with zeros."""
     return raw.partition(b"\0")[0].decode(errors="replace")
 
 
 def _tunnel(method: int, kind: int, port: int, flags: int) -> Tunnel | None:
-    if method != 2 and not (kind or port or flags):
+    if method & 7 != _WIRE_TUNNEL and not kind:
         return None
     known = _TUNNEL_TYPES[kind] if kind < len(_TUNNEL_TYPES) else kind
     return stored_tunnel(known, port, bool(flags & TUNNEL_CSUM), bool(flags & TUNNEL_REMCSUM))
 
 
+class _MethodOf(dict[int, ForwardingMethod]):
+    """By the number, of which three bits count."""
+
+    def __missing__(self, number: int) -> ForwardingMethod:
+        return METHODS[number & 7]
+
+
+_METHOD_OF = _MethodOf(enumerate(METHODS))
+
+
 def reals(rows: bytes | bytearray, families: list[int], addresses: Addresses) -> Iterator[tuple[int, RealServer]]:
     """(number of the request, real server) of every row; `families` are those of the services asked about."""
-    of = addresses.of
-    for row in REAL_ROW.iter_unpack(rows):
-        index, present, family, port, tunnel_port, tunnel_flags, tunnel_type, raw, method, weight, upper, lower = row[
-            :12
-        ]
-        if not present & ATTR_REAL_FAMILY:  # kernels before 3.18 do not send it
-            family = families[index]
-        method &= 7
-        tunnel = _tunnel(method, tunnel_type, tunnel_port, tunnel_flags) if method == 2 or tunnel_type else None
-        yield index, stored_real(of(family, raw), port, weight, METHODS[method], upper, lower, tunnel)
+    return zip(*real_columns(rows, families, addresses), strict=True)
+
+
+def _ipv4_numbers(rows: bytes | bytearray) -> Iterator[int]:
+    return (number for (number,) in _REAL_IPV4.iter_unpack(rows))
+
+
+def real_columns(
+    rows: bytes | bytearray, families: list[int], addresses: Addresses
+) -> tuple[Sequence[int], list[RealServer]]:
+    """The same in two columns."""
+    if not rows:
+        return (), []
+    columns = zip(*_REAL_CONFIG_ROW.iter_unpack(rows), strict=True)
+    indexes, present, own, ports, tunnel_ports, tunnel_flags, kinds, raw, wire, weights, uppers, lowers = columns
+    if not all(bits & ATTR_REAL_FAMILY for bits in set(present)):  # kernels before 3.18 do not send it
+        own = tuple(
+            family if bits & ATTR_REAL_FAMILY else families[index]
+            for index, bits, family in zip(indexes, present, own, strict=True)
+        )
+    tunnels: Iterable[Tunnel | None] = repeat(None)
+    if any(kinds) or any(number & 7 == _WIRE_TUNNEL for number in set(wire)):
+        tunnels = [_tunnel(*one) for one in zip(wire, kinds, tunnel_ports, tunnel_flags, strict=True)]
+    only_ipv4 = set(own) == {AF_INET}
+    found = addresses.ipv4(_ipv4_numbers(rows)) if only_ipv4 else addresses.all(own, raw)
+    forwarding = map(_METHOD_OF.__getitem__, wire)
+    return indexes, stored_reals(found, ports, weights, forwarding, uppers, lowers, tunnels)
 
 
 def real_numbers(rows: bytes | bytearray) -> Iterator[tuple[int, int, int, Stats]]:
     """(active, inactive, persistent, stats) of every row, in the same order."""
-    for row in REAL_ROW.iter_unpack(rows):
-        yield row[12], row[13], row[14], Stats(*row[16:])
-
-
-def daemons(rows: bytes | bytearray) -> list[SyncDaemon]:
-    """Running daemons, as the kernel has them."""
-    found = []
-    for row in DAEMON.iter_unpack(rows):
-        _, present, state, sync_id, max_length, port, ttl, group, group6, interface = row
-        address: IPv4Address | IPv6Address | None = None
-        if present & ATTR_GROUP6:
-            address = IPv6Address(group6)
-        elif present & ATTR_GROUP:
-            address = IPv4Address(group)
-        role = {1: DaemonRole.MASTER, 2: DaemonRole.BACKUP}.get(state)
-        if role is None:
-            raise ProtocolError(f"sync daemon state {state}, where 1 or 2 was expected")
-        daemon = SyncDaemon.__new__(SyncDaemon)
-        found.append(stored_daemon(daemon, role, _text(interface), sync_id, max_length, address, port, ttl))
-    return found
-
-
-def timeouts(rows: bytes | bytearray) -> Timeouts:
-    """The configured timeouts."""
-    for row in CONFIG.iter_unpack(rows):
-        return Timeouts(*row[2:])
-    raise ProtocolError("no answer to the question for the timeouts")
-
-
-def info(rows: bytes | bytearray) -> Info:
-    """Version and table size."""
-    for _, _, version, size in INFO.iter_unpack(rows):
-        return Info((version >> 16 & 0xFF, version >> 8 & 0xFF, version & 0xFF), size)
-    raise ProtocolError("no answer to the question for the version")
+    if not rows:
+        return iter(())
+    active, inactive, persistent, *stats = zip(*_REAL_NUMBERS.iter_unpack(rows), strict=True)
+    return zip(active, inactive, persistent, stored_stats(len(active), stats), strict=True)

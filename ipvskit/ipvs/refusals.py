@@ -143,5 +143,8 @@ def _address_refused(service: ServiceKey, family: Family, name: str, key: object
         return MixedFamilyRefused(error, reason, operation=name, key=key, text=text)
     if error == errno.EAFNOSUPPORT:
         return NotSupported(error, f"this kernel has no {family}", operation=name, key=key, text=text)
-    reason = "the address is not unicast by this namespace's routing table (a broadcast address, or not reachable)"
+    reason = (
+        "the address is not unicast by this namespace's routing table: it is a broadcast address, or no interface"
+        " of the namespace has ever been up, not even lo"
+    )
     return AddressNotUsable(error, reason, operation=name, key=key, text=text)

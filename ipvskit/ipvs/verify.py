@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ipvskit.errors import ServiceNotFound
-from ipvskit.ipvs import records
+from ipvskit.ipvs import namespace_records, records
 from ipvskit.ipvs.backend import Backend, RowKind
 from ipvskit.ipvs.operations import (
     AddReal,
@@ -86,10 +86,10 @@ def _real(reader: Reader, key: ServiceKey, address: IPAddress, port: int) -> Rea
 
 def _timeouts(backend: Backend, wanted: SetTimeouts) -> bool:
     rows = backend.get(RowKind.CONFIG, records.plain_request(Command.GET_CONFIG), 1)
-    held = records.timeouts(rows.data)
+    held = namespace_records.timeouts(rows.data)
     return all(getattr(wanted, name) in {0, getattr(held, name)} for name in ("tcp", "tcp_fin", "udp"))
 
 
 def _daemon(backend: Backend, role: DaemonRole) -> SyncDaemon | None:
     rows = backend.dump(RowKind.DAEMONS, records.plain_request(Command.GET_DAEMON, NLM_F_DUMP), 1)
-    return next((daemon for daemon in records.daemons(rows.data) if daemon.role is role), None)
+    return next((daemon for daemon in namespace_records.daemons(rows.data) if daemon.role is role), None)

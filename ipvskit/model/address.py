@@ -15,6 +15,8 @@ __all__ = ["Family", "IPAddress", "endpoint_text", "parse_address", "parse_endpo
 
 IPAddress = IPv4Address | IPv6Address
 
+_MAX_DIGITS = 20
+
 
 class Family(StrEnum):
     """Address family."""
@@ -51,9 +53,14 @@ def parse_number(field: str, value: object, low: int, high: int, unit: str = "")
     return value
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is that of a whole number, and not one of thousands of digits, which int() refuses."""
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+
+
 def parse_digits(field: str, text: str, low: int, high: int) -> int:
     """The same from text."""
-    if not (text.isascii() and text.isdigit()):
+    if not is_number(text):
         raise InvalidConfig(field, text, f"a whole number from {low} to {high}")
     return parse_number(field, int(text), low, high)
 

@@ -6,6 +6,7 @@ Knows: protocol, address and port, or a firewall mark. Must not know: the servic
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ipvskit.errors import InvalidConfig
 from ipvskit.model.address import (
@@ -18,7 +19,10 @@ from ipvskit.model.address import (
     parse_endpoint,
     parse_number,
 )
-from ipvskit.model.slots import setter
+from ipvskit.model.slots import make_all, setter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["PROTOCOLS", "ServiceKey"]
 
@@ -101,7 +105,6 @@ def _family(value: Family | str | None) -> Family:
         raise InvalidConfig("family", value, '"ipv4" or "ipv6"') from None
 
 
-_new = ServiceKey.__new__
 _set_family = setter(ServiceKey, "family")
 _set_protocol = setter(ServiceKey, "protocol")
 _set_address = setter(ServiceKey, "address")
@@ -111,15 +114,32 @@ _set_fwmark = setter(ServiceKey, "fwmark")
 
 def _fill(
     key: ServiceKey, family: Family, protocol: str | None, address: IPAddress | None, port: int, fwmark: int
-) -> ServiceKey:
+) -> None:
     _set_family(key, family)
     _set_protocol(key, protocol)
     _set_address(key, address)
     _set_port(key, port)
     _set_fwmark(key, fwmark)
-    return key
+
+
+def stored_keys(
+    families: Sequence[Family],
+    protocols: Iterable[str | None],
+    addresses: Iterable[IPAddress | None],
+    ports: Iterable[int],
+    fwmarks: Iterable[int],
+) -> list[ServiceKey]:
+    """Keys as the kernel has them, not checked: another program may have made what we would refuse."""
+    columns = (
+        (_set_family, families),
+        (_set_protocol, protocols),
+        (_set_address, addresses),
+        (_set_port, ports),
+        (_set_fwmark, fwmarks),
+    )
+    return make_all(ServiceKey, len(families), columns)
 
 
 def stored_key(family: Family, protocol: str | None, address: IPAddress | None, port: int, fwmark: int) -> ServiceKey:
-    """A key as the kernel has it, not checked: another program may have made what we would refuse."""
-    return _fill(_new(ServiceKey), family, protocol, address, port, fwmark)
+    """One of them."""
+    return stored_keys([family], [protocol], [address], [port], [fwmark])[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import InvalidConfig
+from ipvskit.model.address import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,7 +29,7 @@ def read_options(what: str, words: Iterable[str], kinds: Mapping[str, type]) -> 
 
 def _convert(name: str, value: str, kind: type) -> Any:  # noqa: ANN401 - the kind says what comes out
     if kind is int:
-        if not (value.isascii() and value.isdigit()):
+        if not is_number(value):
             raise InvalidConfig(name, value, "a whole number")
         return int(value)
     if kind is bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import InvalidConfig
 from ipvskit.model.address import (
@@ -16,12 +16,16 @@ from ipvskit.model.address import (
     IPAddress,
     endpoint_text,
     family_of,
+    is_number,
     parse_address,
     parse_endpoint,
     parse_number,
 )
 from ipvskit.model.options import read_options, write_options
-from ipvskit.model.slots import setter
+from ipvskit.model.slots import make_all, setter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["ForwardingMethod", "RealServer", "Tunnel", "TunnelType"]
 
@@ -100,7 +104,7 @@ class Tunnel:
         head, *flags = text.split("+")
         kind, colon, port = head.partition(":")
         unknown = set(flags) - {"csum", "remcsum"}
-        if unknown or (colon and not port.isdigit()):
+        if unknown or (colon and not is_number(port)):
             raise InvalidConfig("tunnel", text, "ipip, gue:PORT or gre, each with +csum or +remcsum where it has them")
         return cls(kind, int(port) if colon else 0, "csum" in flags, "remcsum" in flags)
 
@@ -220,6 +224,7 @@ def _check_unicast(address: IPAddress) -> None:
         refused = 224 <= first < 240 or address.packed in {b"\0\0\0\0", b"\xff\xff\xff\xff"}
     else:
         refused = address.is_multicast or address.is_unspecified or address.is_link_local
+        refused = refused or address.ipv4_mapped is not None
     if refused:
         raise InvalidConfig("real server", str(address), "a unicast address that a router may forward to")
 
@@ -230,7 +235,6 @@ def _method(value: ForwardingMethod | str) -> ForwardingMethod:
     return ForwardingMethod(value)
 
 
-_new = RealServer.__new__
 _set_address = setter(RealServer, "address")
 _set_port = setter(RealServer, "port")
 _set_weight = setter(RealServer, "weight")
@@ -249,7 +253,7 @@ def _fill(
     upper: int,
     lower: int,
     tunnel: Tunnel | None,
-) -> RealServer:
+) -> None:
     _set_address(real, address)
     _set_port(real, port)
     _set_weight(real, weight)
@@ -257,7 +261,28 @@ def _fill(
     _set_upper(real, upper)
     _set_lower(real, lower)
     _set_tunnel(real, tunnel)
-    return real
+
+
+def stored_reals(
+    addresses: Sequence[IPAddress],
+    ports: Iterable[int],
+    weights: Iterable[int],
+    methods: Iterable[ForwardingMethod],
+    uppers: Iterable[int],
+    lowers: Iterable[int],
+    tunnels: Iterable[Tunnel | None],
+) -> list[RealServer]:
+    """Real servers as the kernel has them, not checked: another program may have made what we would refuse."""
+    columns = (
+        (_set_address, addresses),
+        (_set_port, ports),
+        (_set_weight, weights),
+        (_set_forwarding, methods),
+        (_set_upper, uppers),
+        (_set_lower, lowers),
+        (_set_tunnel, tunnels),
+    )
+    return make_all(RealServer, len(addresses), columns)
 
 
 def stored_real(
@@ -269,5 +294,5 @@ def stored_real(
     lower: int,
     tunnel: Tunnel | None,
 ) -> RealServer:
-    """A real server as the kernel has it, not checked: another program may have made what we would refuse."""
-    return _fill(_new(RealServer), address, port, weight, forwarding, upper, lower, tunnel)
+    """One of them."""
+    return stored_reals([address], [port], [weight], [forwarding], [upper], [lower], [tunnel])[0]

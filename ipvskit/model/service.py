@@ -11,14 +11,14 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import InvalidConfig
-from ipvskit.model.address import Family, parse_number
+from ipvskit.model.address import Family, is_number, parse_number
 from ipvskit.model.key import ServiceKey
 from ipvskit.model.options import read_options, write_options
 from ipvskit.model.real import ForwardingMethod, RealServer
-from ipvskit.model.slots import setter
+from ipvskit.model.slots import make_all, setter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["VirtualService", "check_pair"]
 
@@ -68,7 +68,8 @@ class VirtualService:
     `scheduler` is a kernel module's name without `ip_vs_` ("rr", "wlc", "mh", ...), or "none". `scheduler_flags` are named as in ipvsadm(8).
     With `persistence_timeout` (seconds) connections of one client network go to the same real server; `persistence_netmask` is that network's
     prefix length (all bits unless given; an IPv4 mask with holes stays an address). `one_packet` schedules every packet of a UDP service by
-    itself. `persistence_engine` is a kernel module's name without `ip_vs_pe_` ("sip"). `reals` are in the order in which they were added.
+    itself. `persistence_engine` is a kernel module's name without `ip_vs_pe_` ("sip", which drops packets that have no Call-ID). A persistent
+    firewall-mark service keeps the packet's port, whatever the real server's is. `reals` are in the order in which they were added.
     Raises InvalidConfig.
     """
 
@@ -131,7 +132,7 @@ class VirtualService:
         key, *words = first.split() or [""]
         given: dict[str, Any] = read_options("virtual service", words, _OPTIONS)
         mask = given.get("persistence_netmask", "")
-        if mask.isdigit():
+        if is_number(mask):
             given["persistence_netmask"] = int(mask)
         reals = []
         for line in lines:
@@ -232,20 +233,24 @@ def _check_reals(key: ServiceKey, given: Iterable[RealServer | str]) -> tuple[Re
     return reals
 
 
+# A member of an enumeration is looked up anew at every use, and this is asked of every real server.
+_TUNNEL, _MASQUERADE = ForwardingMethod.TUNNEL, ForwardingMethod.MASQUERADE
+_VERSIONS = {Family.IPV4: 4, Family.IPV6: 6}
+
+
 def check_pair(key: ServiceKey, real: RealServer) -> None:
     """Whether the service can have this real server. Raises InvalidConfig."""
     method = real.forwarding
-    if real.address.version != (4 if key.family is Family.IPV4 else 6) and method is not ForwardingMethod.TUNNEL:
+    if real.address.version != _VERSIONS[key.family] and method is not _TUNNEL:
         expected = f"tunnel, because {real.endpoint} is not an {key.family} address as {key} is"
         raise InvalidConfig("forwarding", str(method), expected)
-    if method is not ForwardingMethod.MASQUERADE and real.port not in {0, key.port}:
+    if method is not _MASQUERADE and real.port not in {0, key.port}:
         expected = (
             f"{'0 or ' if key.port else ''}{key.port}, because {method} does not change the port of a packet to {key}"
         )
         raise InvalidConfig("real server port", real.port, expected)
 
 
-_new = VirtualService.__new__
 _set_key = setter(VirtualService, "key")
 _set_scheduler = setter(VirtualService, "scheduler")
 _set_flags = setter(VirtualService, "scheduler_flags")
@@ -266,7 +271,7 @@ def _fill(
     engine: str | None,
     one_packet: bool,
     reals: tuple[RealServer, ...],
-) -> VirtualService:
+) -> None:
     _set_key(service, key)
     _set_scheduler(service, scheduler)
     _set_flags(service, flags)
@@ -275,18 +280,27 @@ def _fill(
     _set_engine(service, engine)
     _set_one_packet(service, one_packet)
     _set_reals(service, reals)
-    return service
 
 
-def stored_service(
-    key: ServiceKey,
-    scheduler: str,
-    flags: frozenset[str],
-    timeout: int | None,
-    netmask: int | IPv4Address | None,
-    engine: str | None,
-    one_packet: bool,
-    reals: tuple[RealServer, ...],
-) -> VirtualService:
-    """A service as the kernel has it, not checked: another program may have made what we would refuse."""
-    return _fill(_new(VirtualService), key, scheduler, flags, timeout, netmask, engine, one_packet, reals)
+def stored_services(
+    keys: Sequence[ServiceKey],
+    schedulers: Iterable[str],
+    flags: Iterable[frozenset[str]],
+    timeouts: Iterable[int | None],
+    netmasks: Iterable[int | IPv4Address | None],
+    engines: Iterable[str | None],
+    one_packet: Iterable[bool],
+    reals: Iterable[tuple[RealServer, ...]],
+) -> list[VirtualService]:
+    """Services as the kernel has them, not checked: another program may have made what we would refuse."""
+    columns = (
+        (_set_key, keys),
+        (_set_scheduler, schedulers),
+        (_set_flags, flags),
+        (_set_timeout, timeouts),
+        (_set_netmask, netmasks),
+        (_set_engine, engines),
+        (_set_one_packet, one_packet),
+        (_set_reals, reals),
+    )
+    return make_all(VirtualService, len(keys), columns)

@@ -5,10 +5,14 @@ Knows: counters, rates, connection counts. Must not know: the kernel.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from ipvskit.model.slots import make_all, setter
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ipvskit.model.key import ServiceKey
     from ipvskit.model.real import RealServer
     from ipvskit.model.service import VirtualService
@@ -33,6 +37,14 @@ class Stats:
     out_packet_rate: int = 0
     in_byte_rate: int = 0
     out_byte_rate: int = 0
+
+
+_SETTERS = tuple(setter(Stats, field.name) for field in fields(Stats))
+
+
+def stored_stats(count: int, columns: Iterable[Iterable[int]]) -> list[Stats]:
+    """So many Stats at once, from one column for each of their fields."""
+    return make_all(Stats, count, tuple(zip(_SETTERS, columns, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

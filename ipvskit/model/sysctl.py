@@ -45,6 +45,8 @@ class Sysctl:
         if self.kind is tuple:
             if not isinstance(value, tuple) or len(value) != 2 or not all(self._fits(number) for number in value):
                 raise InvalidConfig(self.name, value, f"two numbers, each from {self.low} to {self.high}")
+            if 0 < value[1] <= value[0]:
+                raise InvalidConfig(self.name, value, "a second number that is 0 or above the first")
             return f"{value[0]} {value[1]}"
         if self.kind is bool:
             if value not in (0, 1) or not isinstance(value, int):

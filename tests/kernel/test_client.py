@@ -5,6 +5,7 @@ Knows: what the kernel makes of requests. Must not know: bytes.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -168,6 +169,15 @@ def test_refusals_have_one_exception_per_meaning(kernel: ik.Kernel) -> None:
     with pytest.raises(ik.AddressNotUsable):
         ipvs.add_real(KEY, "127.255.255.255:80")
     assert ipvs.reals(KEY) == [ik.RealServer("10.1.0.1:80")]
+
+
+def test_a_namespace_whose_interfaces_were_never_up_takes_no_real_server() -> None:
+    with ik.NetNS.create() as bare, ik.Kernel(bare) as kernel:
+        kernel.ipvs.add_service(KEY)
+        with pytest.raises(ik.AddressNotUsable, match="not even lo"):
+            kernel.ipvs.add_real(KEY, "10.1.0.1:80")
+        with open(f"/proc/self/fd/{bare.fileno()}") as same, TestNetNS(os.dup(same.fileno())):  # brings lo up
+            kernel.ipvs.add_real(KEY, "10.1.0.1:80")
 
 
 def test_missing_modules_are_named(kernel: ik.Kernel) -> None:

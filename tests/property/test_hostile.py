@@ -44,7 +44,9 @@ def decode(kind: int, rows: bytes) -> list[object]:
         return [*records.reals(rows, families, addresses), *records.real_numbers(rows)]
     if kind == _native.IPVS_DAEMONS:
         return list(namespace_records.daemons(rows))
-    whole: Callable[[bytes], object] = namespace_records.timeouts if kind == _native.IPVS_CONFIG else namespace_records.info
+    whole: Callable[[bytes], object] = (
+        namespace_records.timeouts if kind == _native.IPVS_CONFIG else namespace_records.info
+    )
     return [whole(rows)] if rows else []
 
 
