@@ -154,6 +154,13 @@ static int decode_real(struct ik_reader payload, void *out)
     return result < 0 ? result : decode_counters(&counters, &row->stats, &row->real.present);
 }
 
+static int decode_real_config(struct ik_reader payload, void *out)
+{
+    struct counters unused = {.narrow = IK_DEST_STATS, .wide = IK_DEST_STATS64};
+
+    return decode_with_counters(&ik_ipvs_real_table, payload, out, &unused);
+}
+
 static int decode_daemon(struct ik_reader payload, void *out) { return ik_decode(&ik_ipvs_daemon_table, payload, out); }
 
 static int decode_config(struct ik_reader payload, void *out) { return ik_decode(&ik_ipvs_config_table, payload, out); }
@@ -168,14 +175,17 @@ struct layout {
     int (*decode)(struct ik_reader payload, void *out);
 };
 
+enum {
+    REAL_REQUIRED = BIT(IK_DEST_ADDR) | BIT(IK_DEST_PORT) | BIT(IK_DEST_FWD_METHOD) | BIT(IK_DEST_WEIGHT) | BIT(IK_DEST_U_THRESH) |
+                    BIT(IK_DEST_L_THRESH)
+};
+
 static const struct layout layouts[IK_IPVS_ROW_KINDS] = {
     [IK_IPVS_SERVICES] = {IK_NEW_SERVICE, IK_CMD_SERVICE, sizeof(struct ik_ipvs_service_row),
                           BIT(IK_SVC_AF) | BIT(IK_SVC_SCHED_NAME) | BIT(IK_SVC_FLAGS) | BIT(IK_SVC_TIMEOUT) | BIT(IK_SVC_NETMASK),
                           decode_service},
-    [IK_IPVS_REALS] = {IK_NEW_DEST, IK_CMD_DEST, sizeof(struct ik_ipvs_real_row),
-                       BIT(IK_DEST_ADDR) | BIT(IK_DEST_PORT) | BIT(IK_DEST_FWD_METHOD) | BIT(IK_DEST_WEIGHT) | BIT(IK_DEST_U_THRESH) |
-                           BIT(IK_DEST_L_THRESH),
-                       decode_real},
+    [IK_IPVS_REALS] = {IK_NEW_DEST, IK_CMD_DEST, sizeof(struct ik_ipvs_real_row), REAL_REQUIRED, decode_real},
+    [IK_IPVS_REAL_CONFIGS] = {IK_NEW_DEST, IK_CMD_DEST, sizeof(struct ik_ipvs_real), REAL_REQUIRED, decode_real_config},
     [IK_IPVS_DAEMONS] = {IK_NEW_DAEMON, IK_CMD_DAEMON, sizeof(struct ik_ipvs_daemon),
                          BIT(IK_DAEMON_STATE) | BIT(IK_DAEMON_MCAST_IFN) | BIT(IK_DAEMON_SYNC_ID), decode_daemon},
     /* A kernel without a protocol leaves its timeouts out. */

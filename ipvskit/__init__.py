@@ -41,31 +41,41 @@ from ipvskit.errors import (
 )
 from ipvskit.kernel import Kernel
 from ipvskit.model.address import Family
-from ipvskit.model.connection import Connection
-from ipvskit.model.daemon import DaemonRole, Info, SyncDaemon, Timeouts
 from ipvskit.model.key import ServiceKey
 from ipvskit.model.real import ForwardingMethod, RealServer, Tunnel, TunnelType
 from ipvskit.model.service import VirtualService
-from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats, Totals
-from ipvskit.model.sysctl import SYSCTLS, Sysctl
 from ipvskit.netns import NetNS
 
 if _TYPE_CHECKING:
     from ipvskit import operations
     from ipvskit.ipvs.client import Ipvs
     from ipvskit.ipvs.report import BulkReport, Failure
+    from ipvskit.model.connection import Connection
+    from ipvskit.model.daemon import DaemonRole, Info, SyncDaemon, Timeouts
+    from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats, Totals
+    from ipvskit.model.sysctl import SYSCTLS, Sysctl
 
-#: Imported when they are first asked for: a program that only handles values does not pay for the client.
-_LATE = {"Ipvs": "ipvs.client", "BulkReport": "ipvs.report", "Failure": "ipvs.report", "operations": "operations"}
+#: Imported when they are first asked for: making classes is most of what importing costs.
+_LATE = {
+    "operations": ("operations",),
+    "ipvs.client": ("Ipvs",),
+    "ipvs.report": ("BulkReport", "Failure"),
+    "model.connection": ("Connection",),
+    "model.daemon": ("DaemonRole", "Info", "SyncDaemon", "Timeouts"),
+    "model.status": ("RealServerStatus", "ServiceStatus", "Stats", "Totals"),
+    "model.sysctl": ("SYSCTLS", "Sysctl"),
+}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    for path, names in _LATE.items():
+        if name in names:
+            from importlib import import_module
 
-    module = import_module(f"{__name__}.{_LATE[name]}")
-    return module if name == "operations" else getattr(module, name)
+            module = import_module(f"{__name__}.{path}")
+            found = globals()[name] = module if name == path else getattr(module, name)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [

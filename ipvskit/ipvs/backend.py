@@ -22,10 +22,11 @@ __all__ = ["Backend", "Execution", "KernelBackend", "RowKind", "Rows"]
 
 
 class RowKind:
-    """Which rows a question is answered with."""
+    """Which rows a question is answered with. REAL_CONFIGS are those of REALS without the stats."""
 
     SERVICES = _native.IPVS_SERVICES
     REALS = _native.IPVS_REALS
+    REAL_CONFIGS = _native.IPVS_REAL_CONFIGS
     DAEMONS = _native.IPVS_DAEMONS
     CONFIG = _native.IPVS_CONFIG
     INFO = _native.IPVS_INFO

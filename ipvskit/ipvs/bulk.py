@@ -33,7 +33,7 @@ from ipvskit.ipvs.records import Command
 from ipvskit.ipvs.refusals import refusal
 from ipvskit.ipvs.report import BulkReport, Failure
 from ipvskit.ipvs.verify import landed
-from ipvskit.model.service import check_pair
+from ipvskit.model.service import VirtualService, check_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["OnError", "run"]
 
 OnError = Literal["continue", "stop"]
+Item = TypeVar("Item")
 Packable = TypeVar("Packable", bound=Operation)
 
 #: Requests that are packed before they are sent: so few that the next ones find their memory still warm, so many that the calls into the kernel
@@ -56,33 +57,40 @@ UPDATES = 4096
 
 def run(backend: Backend, operations: Iterable[Operation], on_error: OnError = "continue") -> BulkReport:
     """Execute operations; see `Ipvs.bulk`."""
-    if on_error not in {"continue", "stop"}:
-        raise InvalidConfig("on_error", on_error, '"continue" or "stop"')
-    return _Run(backend, stop=on_error == "stop").all(operations)
+    call = _Run(backend, on_error)
+    return call.all(operations, call.take)
+
+
+def add_services(backend: Backend, services: Iterable[VirtualService | str], on_error: OnError) -> BulkReport:
+    """The same for services to be added only: no operation is made for one that does not fail."""
+    call = _Run(backend, on_error)
+    return call.all(services, call.add)
 
 
 class _Run:
     """One bulk call."""
 
-    def __init__(self, backend: Backend, stop: bool) -> None:
+    def __init__(self, backend: Backend, on_error: OnError) -> None:
+        if on_error not in {"continue", "stop"}:
+            raise InvalidConfig("on_error", on_error, '"continue" or "stop"')
         self._backend = backend
-        self._stop = stop
+        self._stop = stop = on_error == "stop"
         self._portion, self._most_updates = (1, 1) if stop else (PORTION, UPDATES)
         self._done = 0
         self._failures: list[Failure] = []
         self._skipped: list[Operation] = []
-        self._subjects: list[tuple[int, Operation]] = []
+        self._subjects: list[tuple[int, Operation | VirtualService]] = []
         self._requests: list[bytes] = []
-        self._parents: list[tuple[int, AddService]] = []
+        self._parents: list[tuple[int, VirtualService]] = []
         self._updates: dict[object, tuple[int, UpdateService | UpdateReal]] = {}
         self._prefix: tuple[ServiceKey | None, bytes] = (None, b"")
 
-    def all(self, operations: Iterable[Operation]) -> BulkReport:
-        """Execute them."""
+    def all(self, items: Iterable[Item], take: Callable[[int, Item], None]) -> BulkReport:
+        """Execute them, each handed to `take` with its index."""
         stopped = False
         try:
-            for index, operation in enumerate(operations):
-                self._take(index, operation)
+            for index, item in enumerate(items):
+                take(index, item)
                 if self._stop and self._failures:
                     stopped = True
                     break
@@ -98,16 +106,27 @@ class _Run:
 
     # --- gathering ------------------------------------------------------------------------------------------------------------------
 
-    def _take(self, index: int, operation: Operation) -> None:
+    def add(self, index: int, service: VirtualService | str) -> None:
+        """Take a service to be added."""
+        if self._updates:
+            self._flush()
+        if isinstance(service, str):
+            service = VirtualService.parse(service)
+        if service.reals:
+            self._parents.append((len(self._subjects), service))
+        self._requests.append(records.service_request(Command.NEW_SERVICE, service))
+        self._subjects.append((index, service))
+        if len(self._requests) >= self._portion:
+            self._flush()
+
+    def take(self, index: int, operation: Operation) -> None:
+        """Take an operation."""
         if isinstance(operation, AddReal):
             if self._updates or self._parents:
                 self._flush()
             self._queue(index, operation, self._real_request)
         elif isinstance(operation, AddService):
-            self._flush_if(bool(self._updates))
-            if operation.service.reals:
-                self._parents.append((len(self._subjects), operation))
-            self._queue(index, operation, request_of)
+            self.add(index, operation.service)
         elif isinstance(operation, UpdateService | UpdateReal):
             self._take_update(index, operation)
         else:
@@ -154,16 +173,21 @@ class _Run:
             return
         subjects, requests, parents = self._subjects, self._requests, self._parents
         self._subjects, self._requests, self._parents = [], [], []
-        failed = self._execute(requests, subjects.__getitem__)
+
+        def subject(at: int) -> tuple[int, Operation]:
+            index, one = subjects[at]
+            return index, AddService(one) if isinstance(one, VirtualService) else one
+
+        failed = self._execute(requests, subject)
         if parents:
             self._add_reals([(subjects[at][0], parent, at in failed) for at, parent in parents])
 
-    def _add_reals(self, parents: Iterable[tuple[int, AddService, bool]]) -> None:
+    def _add_reals(self, parents: Iterable[tuple[int, VirtualService, bool]]) -> None:
         requests: list[bytes] = []
         subjects: list[tuple[int, ServiceKey, RealServer]] = []
         record = records.real_record
         for index, parent, failed in parents:
-            key, reals = parent.service.key, parent.service.reals
+            key, reals = parent.key, parent.reals
             if failed or (self._stop and self._failures):
                 self._skipped.extend(AddReal(key, real) for real in reals)
                 continue

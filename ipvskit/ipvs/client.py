@@ -188,7 +188,7 @@ class Ipvs:
         self, services: Iterable[VirtualService | str], *, on_error: bulk.OnError = "continue"
     ) -> BulkReport:
         """Add many virtual services with their real servers; see `bulk`."""
-        return self.bulk((operations.AddService(VirtualService.parse(one)) for one in services), on_error=on_error)
+        return bulk.add_services(self._backend, services, on_error)
 
     # --- real servers ---------------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import repeat
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ipvskit.errors import InconsistentDump
@@ -22,7 +23,7 @@ from ipvskit.model.address import Family
 from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ipvskit.ipvs.backend import Backend
     from ipvskit.model.key import ServiceKey
@@ -104,23 +105,23 @@ class Reader:
     def _reals(self, keys: Sequence[ServiceKey], numbers: bool) -> list[tuple[list[RealServer], list[Numbers]]]:
         families = [records.AF_INET if key.family is Family.IPV4 else records.AF_INET6 for key in keys]
         requests = [records.key_request(Command.GET_DEST, key, NLM_F_DUMP) for key in keys]
-        rows = self._backend.dump(RowKind.REALS, b"".join(requests), len(keys))
+        rows = self._backend.dump(_kind(numbers), b"".join(requests), len(keys))
         for answer in rows.refused:
             raise read_refusal("list real servers", Command.GET_DEST, keys[answer.index], answer.error, answer.text)
-        indexes, reals = records.real_columns(rows.data, families, self._addresses)
+        indexes, reals = records.real_columns(rows.data, families, self._addresses, numbers)
         told = list(records.real_numbers(rows.data)) if numbers else []
+        doubtful = set(range(len(keys))) if rows.interrupted else _repeated(indexes, reals)
+        # The kernel lists the newest first; turned around, the last service's rows come first, oldest first.
+        reals.reverse()
+        told.reverse()
         found: list[tuple[list[RealServer], list[Numbers]]] = []
-        end = 0
-        # The dumps follow one another, so the rows of a service stand together.
-        counts = Counter(indexes)
+        counts, end = Counter(indexes), len(reals)
         for index, key in enumerate(keys):
-            start, end = end, end + counts[index]
-            both = reals[start:end], told[start:end]
-            if rows.chunks[index] > 1 or rows.interrupted or _repeats(both[0]):
-                both = self._reals_again(key, families[index], requests[index], numbers)
+            start, end = end, end - counts[index]
+            if rows.chunks[index] > 1 or index in doubtful:
+                found.append(self._reals_again(key, families[index], requests[index], numbers))
             else:
-                _oldest_first(both)
-            found.append(both)
+                found.append((reals[end:start], told[end:start]))
         return found
 
     def _reals_again(
@@ -129,13 +130,13 @@ class Reader:
         before: set[bytes] | None = None
         reals: list[RealServer] = []
         for _ in range(ATTEMPTS):
-            rows = self._backend.dump(RowKind.REALS, request, 1)
-            reals = [real for _, real in records.reals(rows.data, [family], self._addresses)]
-            configs = None if rows.interrupted or _repeats(reals) else records.real_configs(rows.data)
+            rows = self._backend.dump(_kind(numbers), request, 1)
+            indexes, reals = records.real_columns(rows.data, [family], self._addresses, numbers)
+            clean = not rows.interrupted and not _repeated(indexes, reals)
+            configs = records.real_configs(rows.data, numbers) if clean else None
             if configs is not None and (configs == before or rows.chunks[0] <= 1):
-                both = (reals, list(records.real_numbers(rows.data)) if numbers else [])
-                _oldest_first(both)
-                return both
+                told = list(records.real_numbers(rows.data)) if numbers else []
+                return reals[::-1], told[::-1]
             before = configs
         raise InconsistentDump(f"real servers of {key}", ATTEMPTS, list(dict.fromkeys(reals)))
 
@@ -183,14 +184,20 @@ class Found:
         return ServiceStatus(self.service, self._stats, numbered, stale)
 
 
-def _repeats(reals: list[RealServer]) -> bool:
-    # One reader makes each address once, so identity is equality here; mostly no address is there twice.
-    if len({id(real.address) for real in reals}) == len(reals):
-        return False
-    return len({(id(real.address), real.port) for real in reals}) != len(reals)
+def _kind(numbers: bool) -> int:
+    return RowKind.REALS if numbers else RowKind.REAL_CONFIGS
 
 
-def _oldest_first(found: tuple[list[RealServer], list[Numbers]]) -> None:
-    """The kernel lists the newest first."""
-    found[0].reverse()
-    found[1].reverse()
+def _repeated(indexes: Sequence[int], reals: list[RealServer]) -> set[int]:
+    """Which requests were answered with some real server twice."""
+    if len(set(_places(indexes, reals))) == len(reals):
+        return set()
+    return {index for (index, _, _), times in Counter(_places(indexes, reals)).items() if times > 1}
+
+
+def _places(indexes: Sequence[int], reals: list[RealServer]) -> Iterator[tuple[int, int, int]]:
+    # One reader makes each address once, so identity is equality here.
+    return zip(indexes, map(id, map(_address, reals)), map(_port, reals), strict=True)
+
+
+_address, _port = attrgetter("address"), attrgetter("port")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
-from itertools import repeat
+from itertools import chain, repeat
 from operator import attrgetter
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -92,12 +92,14 @@ _SERVICE_REQUEST = Struct(f"{HEAD.format}{SERVICE.format.removeprefix('=')}{REAL
 _SERVICE_CONFIG = Struct(f"=4xIHHH2xI16sI4xII16s20s{STATS.size}x")
 _SERVICE_IDENTITY = Struct(f"=8x28s{SERVICE_ROW.size - 36}x")
 _REAL_CONFIG = Struct("=IIHHHHB3x16sIiII12x")
-_REAL_CONFIG_ROW = Struct(f"{_REAL_CONFIG.format}{STATS.size}x")
-_REAL_IPV4 = Struct(f">20xI{REAL_ROW.size - 24}x")
+# By whether the rows have stats.
+_REAL_CONFIG_ROW = {True: Struct(f"{_REAL_CONFIG.format}{STATS.size}x"), False: _REAL_CONFIG}
+_REAL_IPV4 = {True: Struct(f">20xI{REAL_ROW.size - 24}x"), False: Struct(f">20xI{REAL.size - 24}x")}
 _REAL_NUMBERS = Struct(f"={REAL.size - 12}xIII8x10Q")
 _SERVICE_NUMBERS = Struct(f"={SERVICE.size + 8}x10Q")
 _INDEX_OF_SERVICE = Struct(f"=I{SERVICE_ROW.size - 4}x")
 
+_FULL_IPV4, _FULL_IPV6 = 0xFFFFFFFF, 128
 _NOTHING_REAL = bytes(REAL.size)
 NOTHING_SERVICE = bytes(SERVICE.size)
 _PROTOCOL_NAMES: dict[int, str] = {number: name for name, number in PROTOCOLS.items()}
@@ -155,28 +157,36 @@ def service_netmask(service: VirtualService) -> int:
     if isinstance(netmask, IPv4Address):
         return int(netmask)
     if service.key.family is _IPV6:
-        return 128 if netmask is None else netmask
-    return 0xFFFFFFFF if netmask is None else (0xFFFFFFFF << (32 - netmask)) & 0xFFFFFFFF
+        return _FULL_IPV6 if netmask is None else netmask
+    return _FULL_IPV4 if netmask is None else (0xFFFFFFFF << (32 - netmask)) & 0xFFFFFFFF
 
 
 def service_request(command: Command, service: VirtualService) -> bytes:
     """A request with a service's whole configuration, its real servers left out."""
-    key, address, engine = service.key, service.key.address, service.persistence_engine
+    key, timeout, engine = service.key, service.persistence_timeout, service.persistence_engine
+    address, ipv4 = key.address, key.family is _IPV4
+    if address is None:
+        present, protocol, packed = KEY_FWMARK | SERVICE_FULL, 0, b""
+    else:
+        present = KEY_ADDRESS | SERVICE_FULL
+        protocol, packed = PROTOCOLS.get(key.protocol or "") or int(key.protocol or 0), address.packed
+    # Most services have none of this.
+    special = timeout is not None or service.one_packet or service.scheduler_flags
     return _SERVICE_REQUEST.pack(
         command,
         0,
         0,
-        (KEY_FWMARK if address is None else KEY_ADDRESS) | SERVICE_FULL,
-        AF_INET if key.family is _IPV4 else AF_INET6,
-        0 if address is None else PROTOCOLS.get(key.protocol or "") or int(key.protocol or 0),
+        present,
+        AF_INET if ipv4 else AF_INET6,
+        protocol,
         key.port,
         0,
         key.fwmark,
-        b"" if address is None else address.packed,
-        service_flags(service),
+        packed,
+        service_flags(service) if special else 0,
         OWN_FLAGS,
-        service.persistence_timeout or 0,
-        service_netmask(service),
+        timeout or 0,
+        service_netmask(service) if special else _FULL_IPV4 if ipv4 else _FULL_IPV6,
         service.scheduler.encode(),
         b"" if engine is None else engine.encode(),
     )
@@ -327,9 +337,9 @@ def service_configs(rows: bytes | bytearray) -> set[bytes]:
     return {bytes(rows[at + 4 : at + SERVICE.size]) for at in range(0, len(rows), size)}
 
 
-def real_configs(rows: bytes | bytearray) -> set[bytes]:
+def real_configs(rows: bytes | bytearray, stats: bool = True) -> set[bytes]:
     """The same for real servers (their connection counts left out)."""
-    size, end = REAL_ROW.size, REAL.size - 12
+    size, end = _REAL_CONFIG_ROW[stats].size, REAL.size - 12
     return {bytes(rows[at + 4 : at + end]) for at in range(0, len(rows), size)}
 
 
@@ -355,22 +365,20 @@ class _MethodOf(dict[int, ForwardingMethod]):
 _METHOD_OF = _MethodOf(enumerate(METHODS))
 
 
-def reals(rows: bytes | bytearray, families: list[int], addresses: Addresses) -> Iterator[tuple[int, RealServer]]:
-    """(number of the request, real server) of every row; `families` are those of the services asked about."""
-    return zip(*real_columns(rows, families, addresses), strict=True)
-
-
-def _ipv4_numbers(rows: bytes | bytearray) -> Iterator[int]:
-    return (number for (number,) in _REAL_IPV4.iter_unpack(rows))
+def reals(
+    rows: bytes | bytearray, families: list[int], addresses: Addresses, stats: bool = True
+) -> Iterator[tuple[int, RealServer]]:
+    """(number of the request, real server) of every row; `families` are those of the services asked about, `stats` is whether the rows have them."""
+    return zip(*real_columns(rows, families, addresses, stats), strict=True)
 
 
 def real_columns(
-    rows: bytes | bytearray, families: list[int], addresses: Addresses
+    rows: bytes | bytearray, families: list[int], addresses: Addresses, stats: bool = True
 ) -> tuple[Sequence[int], list[RealServer]]:
     """The same in two columns."""
     if not rows:
         return (), []
-    columns = zip(*_REAL_CONFIG_ROW.iter_unpack(rows), strict=True)
+    columns = zip(*_REAL_CONFIG_ROW[stats].iter_unpack(rows), strict=True)
     indexes, present, own, ports, tunnel_ports, tunnel_flags, kinds, raw, wire, weights, uppers, lowers = columns
     if not all(bits & ATTR_REAL_FAMILY for bits in set(present)):  # kernels before 3.18 do not send it
         own = tuple(
@@ -381,7 +389,8 @@ def real_columns(
     if any(kinds) or any(number & 7 == _WIRE_TUNNEL for number in set(wire)):
         tunnels = [_tunnel(*one) for one in zip(wire, kinds, tunnel_ports, tunnel_flags, strict=True)]
     only_ipv4 = set(own) == {AF_INET}
-    found = addresses.ipv4(_ipv4_numbers(rows)) if only_ipv4 else addresses.all(own, raw)
+    numbers = chain.from_iterable(_REAL_IPV4[stats].iter_unpack(rows))
+    found = addresses.ipv4(numbers) if only_ipv4 else addresses.all(own, raw)
     forwarding = map(_METHOD_OF.__getitem__, wire)
     return indexes, stored_reals(found, ports, weights, forwarding, uppers, lowers, tunnels)
 
