@@ -9,7 +9,7 @@ import errno
 from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import BulkFailed, IpvskitError, KernelError, RealServerNotFound
-from ipvskit.ipvs import bulk, namespace_records, operations, records
+from ipvskit.ipvs import bulk, decode, namespace_records, operations, records
 from ipvskit.ipvs.backend import RowKind
 from ipvskit.ipvs.operations import Operation
 from ipvskit.ipvs.proc import parse_connections, parse_totals
@@ -73,7 +73,7 @@ class Ipvs:
         if not reals:
             return found
         members = reader.reals(parsed)
-        return [records.with_reals(service, entry[0]) for service, entry in zip(found, members, strict=True)]
+        return [decode.with_reals(service, entry[0]) for service, entry in zip(found, members, strict=True)]
 
     def reals(self, key: Key) -> list[RealServer]:
         """The real servers of a service, in the order in which they were added. Raises ServiceNotFound."""
@@ -105,7 +105,7 @@ class Ipvs:
             raise found
         members, numbers = reader.reals([parsed], numbers=True)[0]
         numbered = (RealServerStatus(real, *entry) for real, entry in zip(members, numbers, strict=True))
-        return ServiceStatus(records.with_reals(found[0], members), found[1], tuple(numbered), stale)
+        return ServiceStatus(decode.with_reals(found[0], members), found[1], tuple(numbered), stale)
 
     def totals(self) -> Totals:
         """Counters and rates of the whole namespace (/proc/net/ip_vs_stats)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 
 from ipvskit.errors import ProtocolError
+from ipvskit.ipvs.decode import text
 from ipvskit.ipvs.records import (
     ATTR_GROUP,
     ATTR_GROUP6,
@@ -20,7 +21,6 @@ from ipvskit.ipvs.records import (
     REQUEST_SIZE,
     Command,
     bits,
-    text,
 )
 from ipvskit.model.daemon import DaemonRole, Info, SyncDaemon, Timeouts, stored_daemon
 

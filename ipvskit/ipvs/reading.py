@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ipvskit.errors import InconsistentDump
-from ipvskit.ipvs import records
+from ipvskit.ipvs import decode, records
 from ipvskit.ipvs.backend import RowKind
 from ipvskit.ipvs.records import NLM_F_DUMP, Command
 from ipvskit.ipvs.refusals import read_refusal
@@ -41,6 +41,8 @@ ATTEMPTS = 8
 PORTION = 64
 
 _NO_STATS = Stats()
+# A member of an enumeration is looked up anew at every use.
+_IPV4 = Family.IPV4
 
 
 class Reader:
@@ -48,11 +50,11 @@ class Reader:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._addresses = records.Addresses()
+        self._addresses = decode.Addresses()
 
     def services(self) -> list[VirtualService]:
         """All services without their real servers. Raises InconsistentDump."""
-        return [service for _, service, _ in records.services(self._service_rows(), self._addresses)]
+        return [service for _, service, _ in decode.services(self._service_rows(), self._addresses)]
 
     def _service_rows(self) -> bytearray:
         request = records.plain_request(Command.GET_SERVICE, NLM_F_DUMP)
@@ -63,25 +65,25 @@ class Reader:
             for answer in rows.refused:
                 raise read_refusal("list services", Command.GET_SERVICE, None, answer.error, answer.text)
             data = rows.data
-            found = records.service_identities(data)
+            found = decode.service_identities(data)
             clean = not rows.interrupted and len(set(found)) == len(found)
             if clean and rows.chunks[0] <= 1:
                 return data
-            configs = records.service_configs(data) if clean else None
+            configs = decode.service_configs(data) if clean else None
             if configs is not None and configs == before:
                 return data
             before = configs
         raise InconsistentDump("virtual services", ATTEMPTS, self._distinct(data))
 
     def _distinct(self, rows: bytearray) -> list[VirtualService]:
-        return list({service.key: service for _, service, _ in records.services(rows, self._addresses)}.values())
+        return list({service.key: service for _, service, _ in decode.services(rows, self._addresses)}.values())
 
     def get(self, keys: Sequence[ServiceKey]) -> list[tuple[VirtualService, Stats] | Exception]:
         """Single services without their real servers, in the order asked for; what cannot be read is told by its exception."""
         found: list[tuple[VirtualService, Stats] | Exception | None] = [None] * len(keys)
         requests = b"".join(records.key_request(Command.GET_SERVICE, key) for key in keys)
         rows = self._backend.get(RowKind.SERVICES, requests, len(keys))
-        for index, service, stats in records.services(rows.data, self._addresses):
+        for index, service, stats in decode.services(rows.data, self._addresses):
             found[index] = (service, stats)
         for answer in rows.refused:
             found[answer.index] = read_refusal(
@@ -97,19 +99,25 @@ class Reader:
 
         For a service that does not exist the list is empty: the kernel gives no error. Raises InconsistentDump.
         """
+        return self._all_reals(keys, [records.key_request(Command.GET_DEST, key, NLM_F_DUMP) for key in keys], numbers)
+
+    def _all_reals(
+        self, keys: Sequence[ServiceKey], requests: Sequence[bytes], numbers: bool
+    ) -> list[tuple[list[RealServer], list[Numbers]]]:
         found: list[tuple[list[RealServer], list[Numbers]]] = []
         for start in range(0, len(keys), PORTION):
-            found += self._reals(keys[start : start + PORTION], numbers)
+            found += self._reals(keys[start : start + PORTION], requests[start : start + PORTION], numbers)
         return found
 
-    def _reals(self, keys: Sequence[ServiceKey], numbers: bool) -> list[tuple[list[RealServer], list[Numbers]]]:
-        families = [records.AF_INET if key.family is Family.IPV4 else records.AF_INET6 for key in keys]
-        requests = [records.key_request(Command.GET_DEST, key, NLM_F_DUMP) for key in keys]
+    def _reals(
+        self, keys: Sequence[ServiceKey], requests: Sequence[bytes], numbers: bool
+    ) -> list[tuple[list[RealServer], list[Numbers]]]:
+        families = [records.AF_INET if key.family is _IPV4 else records.AF_INET6 for key in keys]
         rows = self._backend.dump(_kind(numbers), b"".join(requests), len(keys))
         for answer in rows.refused:
             raise read_refusal("list real servers", Command.GET_DEST, keys[answer.index], answer.error, answer.text)
-        indexes, reals = records.real_columns(rows.data, families, self._addresses, numbers)
-        told = list(records.real_numbers(rows.data)) if numbers else []
+        indexes, reals = decode.real_columns(rows.data, families, self._addresses, numbers)
+        told = list(decode.real_numbers(rows.data)) if numbers else []
         doubtful = set(range(len(keys))) if rows.interrupted else _repeated(indexes, reals)
         # The kernel lists the newest first; turned around, the last service's rows come first, oldest first.
         reals.reverse()
@@ -131,11 +139,11 @@ class Reader:
         reals: list[RealServer] = []
         for _ in range(ATTEMPTS):
             rows = self._backend.dump(_kind(numbers), request, 1)
-            indexes, reals = records.real_columns(rows.data, [family], self._addresses, numbers)
+            indexes, reals = decode.real_columns(rows.data, [family], self._addresses, numbers)
             clean = not rows.interrupted and not _repeated(indexes, reals)
-            configs = records.real_configs(rows.data, numbers) if clean else None
+            configs = decode.real_configs(rows.data, numbers) if clean else None
             if configs is not None and (configs == before or rows.chunks[0] <= 1):
-                told = list(records.real_numbers(rows.data)) if numbers else []
+                told = list(decode.real_numbers(rows.data)) if numbers else []
                 return reals[::-1], told[::-1]
             before = configs
         raise InconsistentDump(f"real servers of {key}", ATTEMPTS, list(dict.fromkeys(reals)))
@@ -145,27 +153,27 @@ class Reader:
         rows = self._service_rows()
         members: _Members = {}
         for _ in range(ATTEMPTS):
-            identities = records.service_identities(rows)
-            keys = zip(identities, records.service_keys(rows, self._addresses), strict=True)
+            identities = decode.service_identities(rows)
+            keys = zip(identities, decode.service_keys(rows, self._addresses), strict=True)
             new = {identity: key for identity, key in keys if identity not in members}
-            found = self.reals(list(new.values()), numbers)
+            found = self._all_reals(list(new.values()), records.real_questions(new), numbers)
             members |= {identity: (new[identity], *both) for identity, both in zip(new, found, strict=True)}
             again = self._service_rows() if rows else rows
-            if set(records.service_identities(again)) == set(identities):
+            if set(decode.service_identities(again)) == set(identities):
                 return self._found(again, members, numbers)
             rows = again
         partial = [found.service for found in self._found(rows, members, False)]
         raise InconsistentDump("virtual services with their real servers", ATTEMPTS, partial)
 
     def _found(self, rows: bytearray, members: _Members, numbers: bool) -> list[Found]:
-        identities = records.service_identities(rows)
+        identities = decode.service_identities(rows)
         if new := [identity for identity in identities if identity not in members]:
-            keys = dict(zip(identities, records.service_keys(rows, self._addresses), strict=True))
+            keys = dict(zip(identities, decode.service_keys(rows, self._addresses), strict=True))
             members = members | {identity: (keys[identity], [], []) for identity in new}
         held = [members[identity] for identity in identities]
         reals = [tuple(reals) for _, reals, _ in held]
-        services = records.whole_services(rows, [key for key, _, _ in held], reals)
-        stats = records.service_stats(rows) if numbers else repeat(_NO_STATS)
+        services = decode.whole_services(rows, [key for key, _, _ in held], reals)
+        stats = decode.service_stats(rows) if numbers else repeat(_NO_STATS)
         return [Found(service, one, told) for service, one, (_, _, told) in zip(services, stats, held, strict=False)]
 
 

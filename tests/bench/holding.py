@@ -47,11 +47,11 @@ class RowsBackend:
     def dump(self, kind: int, requests: bytes, count: int) -> Rows:
         if kind == RowKind.SERVICES:
             return Rows(bytearray().join(map(self._service, range(self._services))), [], [1])
-        data = bytearray()
+        data, stats = bytearray(), _NO_STATS if kind == RowKind.REALS else b""
         for index in range(count):
             key = records.SERVICE.unpack_from(requests, index * _REQUEST + records.HEAD.size)
             at = int.from_bytes(key[7][:4], "big") - _VIPS
-            data += b"".join(self._real(index, one) for one in _share(at, self._services, self._reals))
+            data += b"".join(self._real(index, one) + stats for one in _share(at, self._services, self._reals))
         return Rows(data, [], [1] * count)
 
     def open(self, path: str, mode: str = "r") -> IO[str]:
@@ -73,8 +73,7 @@ class RowsBackend:
     @staticmethod
     def _real(index: int, one: int) -> bytes:
         address = (_REALS + one).to_bytes(4, "big")
-        row = records.REAL.pack(index, records.REAL_FULL, 2, 8080, 0, 0, 0, address, 0, 100, 0, 0, 0, 0, 0)
-        return row + _NO_STATS
+        return records.REAL.pack(index, records.REAL_FULL, 2, 8080, 0, 0, 0, address, 0, 100, 0, 0, 0, 0, 0)
 
 
 def _values(services: int, reals: int) -> Iterator[ipvskit.VirtualService]:

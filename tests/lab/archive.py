@@ -154,9 +154,7 @@ def _take_modules(root: Path, into: Path) -> str:
 
 def _needs_newer_libc(linux: Path) -> bool:
     """Tell whether this machine's libc is too old for the kernel's program."""
-    tried = subprocess.run(
-        [linux, "--version"], capture_output=True, text=True, check=False, timeout=30
-    )
+    tried = subprocess.run([linux, "--version"], capture_output=True, text=True, check=False, timeout=30)
     if tried.returncode == 0:
         return False
     if "GLIBC_" in tried.stderr:

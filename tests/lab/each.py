@@ -87,10 +87,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
             continue
         rows.append(_row(outcome))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    body = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    body = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*body, *lines])
 
 

@@ -235,9 +235,7 @@ def _wait(
         time.sleep(_POLL_SECONDS)
 
 
-def _why_over(
-    shared: Exchange, limits: _Limits, *, ended: bool, boot_by: float
-) -> GuestError | None:
+def _why_over(shared: Exchange, limits: _Limits, *, ended: bool, boot_by: float) -> GuestError | None:
     """Tell whether the run must end without a result."""
     now = time.monotonic()
     booted = bool(shared.release)

@@ -174,9 +174,7 @@ def test_the_guest_can_make_the_lab_traffic_needs(kernel: Kernel) -> None:
 def test_no_guest_outlives_its_host_process(kernel: Kernel, place: Path, signal: str) -> None:
     name = kernels.INSTALLED if kernel.suite == kernels.INSTALLED else kernel.suite
     words = ["run", "--kernel", name, "--", "sh", "-c", "echo up; sleep 1000"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.lab", *words], cwd=ROOT, stdout=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen([sys.executable, "-m", "tests.lab", *words], cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
         assert left_behind(place) != []

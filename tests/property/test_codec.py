@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipvskit import _native
-from ipvskit.ipvs import namespace_records, records
+from ipvskit.ipvs import decode, namespace_records, records
 from ipvskit.ipvs.records import Command
 from ipvskit.model.daemon import SyncDaemon, Timeouts
 from ipvskit.model.key import ServiceKey
@@ -128,7 +128,7 @@ def test_service(service: VirtualService, sequence: int, numbers: list[int]) -> 
     more = wire.stats(12, wire.STATS64, numbers)
     answer = wire.service_answer(FAMILY, wire.stored_service(sent.service), sequence=sequence, more=more)
     rows = _native.parse_ipvs(_native.IPVS_SERVICES, answer, FAMILY, sequence)
-    ((index, found, stats),) = records.services(rows, records.Addresses())
+    ((index, found, stats),) = decode.services(rows, decode.Addresses())
     assert (index, found, stats) == (0, normal(service), Stats(*numbers))
     assert same_flags(found, service)
 
@@ -140,7 +140,7 @@ def test_key(key: ServiceKey, sequence: int) -> None:
     configuration = {"sched_name": "rr", "flags": (0, 0), "timeout": 0, "netmask": bytes(4)}
     answer = wire.service_answer(FAMILY, wire.stored_service(sent.service | configuration))
     rows = _native.parse_ipvs(_native.IPVS_SERVICES, answer, FAMILY)
-    ((_, found, _),) = records.services(rows, records.Addresses())
+    ((_, found, _),) = decode.services(rows, decode.Addresses())
     assert found.key == key
 
 
@@ -152,9 +152,9 @@ def test_real(key: ServiceKey, real: RealServer, numbers: list[int], connections
     fields = wire.stored_dest(sent.dest, active=active, inactive=inactive, persistent=persistent)
     answer = wire.dest_answer(FAMILY, fields, sequence=1, more=wire.stats(12, wire.STATS64, numbers))
     rows = _native.parse_ipvs(_native.IPVS_REALS, answer, FAMILY, 1)
-    ((index, found),) = records.reals(rows, [], records.Addresses())
+    ((index, found),) = decode.reals(rows, [], decode.Addresses())
     assert (index, found) == (0, real)
-    assert list(records.real_numbers(rows)) == [(*connections, Stats(*numbers))]
+    assert list(decode.real_numbers(rows)) == [(*connections, Stats(*numbers))]
 
 
 @given(keys, reals())
@@ -189,7 +189,7 @@ def test_many_in_one_buffer(wanted: list[VirtualService], sequence: int) -> None
     assert count == len(wanted)
     # What adds a service is also what lists one, so the core must read its own writing.
     rows = _native.parse_ipvs(_native.IPVS_SERVICES, data, FAMILY, sequence)
-    found = list(records.services(rows, records.Addresses()))
+    found = list(decode.services(rows, decode.Addresses()))
     assert [(index, service) for index, service, _ in found] == list(enumerate(map(normal, wanted)))
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ipvskit import _native
 from ipvskit.errors import ProtocolError
-from ipvskit.ipvs import namespace_records, records
+from ipvskit.ipvs import decode, namespace_records, records
 from tests.unit import wire
 from tests.unit.test_codec_rows import CONFIG, DAEMON, DEST, FAMILY, INFO, KINDS, SERVICE
 
@@ -35,13 +35,13 @@ ROW_SIZES = {
 }
 
 
-def decode(kind: int, rows: bytes) -> list[object]:
-    addresses = records.Addresses()
+def values_of(kind: int, rows: bytes) -> list[object]:
+    addresses = decode.Addresses()
     families = [records.AF_INET] * 256
     if kind == _native.IPVS_SERVICES:
-        return list(records.services(rows, addresses))
+        return list(decode.services(rows, addresses))
     if kind == _native.IPVS_REALS:
-        return [*records.reals(rows, families, addresses), *records.real_numbers(rows)]
+        return [*decode.reals(rows, families, addresses), *decode.real_numbers(rows)]
     if kind == _native.IPVS_DAEMONS:
         return list(namespace_records.daemons(rows))
     whole: Callable[[bytes], object] = (
@@ -64,7 +64,7 @@ def check_rows(kind: int, data: bytes, family: int = FAMILY) -> int:
     indexes = [struct.unpack_from("=I", rows, at * ROW_SIZES[kind])[0] for at in range(count)]
     if all(index < 256 for index in indexes):
         try:
-            decode(kind, rows)
+            values_of(kind, rows)
         except ProtocolError:
             return -1
     return count

@@ -13,7 +13,7 @@ import pytest
 
 from ipvskit import _native
 from ipvskit.errors import ProtocolError
-from ipvskit.ipvs import namespace_records, records
+from ipvskit.ipvs import decode, namespace_records
 from ipvskit.model.daemon import DaemonRole, Info, Timeouts
 from ipvskit.model.real import RealServer
 from ipvskit.model.service import VirtualService
@@ -75,20 +75,20 @@ def refused(kind: int, data: bytes, family: int = FAMILY) -> None:
 
 
 def service_of(data: bytes) -> tuple[VirtualService, Stats]:
-    ((_, service, stats),) = records.services(
-        _native.parse_ipvs(_native.IPVS_SERVICES, data, FAMILY), records.Addresses()
+    ((_, service, stats),) = decode.services(
+        _native.parse_ipvs(_native.IPVS_SERVICES, data, FAMILY), decode.Addresses()
     )
     return service, stats
 
 
 def real_of(data: bytes, family: int = 2) -> RealServer:
     rows = _native.parse_ipvs(_native.IPVS_REALS, data, FAMILY)
-    ((_, real),) = records.reals(rows, [family], records.Addresses())
+    ((_, real),) = decode.reals(rows, [family], decode.Addresses())
     return real
 
 
 def numbers_of(data: bytes) -> tuple[int, int, int, Stats]:
-    (numbers,) = records.real_numbers(_native.parse_ipvs(_native.IPVS_REALS, data, FAMILY))
+    (numbers,) = decode.real_numbers(_native.parse_ipvs(_native.IPVS_REALS, data, FAMILY))
     return numbers
 
 
@@ -196,9 +196,9 @@ def test_config_and_info() -> None:
 
 
 def test_no_answer_is_a_protocol_error() -> None:
-    for decode in (namespace_records.timeouts, namespace_records.info):
+    for read in (namespace_records.timeouts, namespace_records.info):
         with pytest.raises(ProtocolError):
-            decode(_native.parse_ipvs(_native.IPVS_INFO, b"", FAMILY))
+            read(_native.parse_ipvs(_native.IPVS_INFO, b"", FAMILY))
 
 
 # --- kernels old and new ------------------------------------------------------------------------------------------------------------
@@ -225,9 +225,9 @@ def test_stats(kind: str, order: list[int], expected: list[int], padded: bool) -
     number, answer, fields, _ = KINDS[kind]
     rows = _native.parse_ipvs(number, answer(FAMILY, fields, more=b"".join(nests[one] for one in order)), FAMILY)
     if kind == "services":
-        ((_, _, found),) = records.services(rows, records.Addresses())
+        ((_, _, found),) = decode.services(rows, decode.Addresses())
     else:
-        ((*_, found),) = records.real_numbers(rows)
+        ((*_, found),) = decode.real_numbers(rows)
     assert found == Stats(*expected)
 
 
@@ -270,7 +270,7 @@ def test_rows_know_their_request() -> None:
     numbers = [0xFFFFFFFE, 0xFFFFFFFF, 0, 5]
     data = b"".join(wire.service_answer(FAMILY, SERVICE | {"port": one & 0xFF}, sequence=one) for one in numbers)
     rows = _native.parse_ipvs(_native.IPVS_SERVICES, data, FAMILY, 0xFFFFFFFE)
-    found = [(index, service.key.port) for index, service, _ in records.services(rows, records.Addresses())]
+    found = [(index, service.key.port) for index, service, _ in decode.services(rows, decode.Addresses())]
     assert found == [(0, 0xFE), (1, 0xFF), (2, 0), (7, 5)]
 
 
@@ -278,7 +278,7 @@ def test_rows_between_verdicts() -> None:
     request = wire.genl(FAMILY, 4, b"", sequence=2, flags=wire.NLM_F_REQUEST)
     data = wire.error(2, errno.ESRCH, request=request) + wire.service_answer(FAMILY, SERVICE, sequence=3) + wire.done(4)
     rows = _native.parse_ipvs(_native.IPVS_SERVICES, data, FAMILY, 2)
-    assert [index for index, _, _ in records.services(rows, records.Addresses())] == [1]
+    assert [index for index, _, _ in decode.services(rows, decode.Addresses())] == [1]
     assert [(one.index, one.error) for one in _native.parse_answers(data, 2)] == [(0, errno.ESRCH), (2, 0)]
 
 

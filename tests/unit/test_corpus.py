@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ipvskit import _native
-from ipvskit.ipvs import namespace_records, records
+from ipvskit.ipvs import decode, namespace_records, records
 from ipvskit.model.address import Family
 from tests.record_corpus import BUSY, CORPUS, DAEMONS, MISSING, PACKETS, SERVICES, TIMEOUTS
 from tests.unit import wire
@@ -45,9 +45,9 @@ def busy(stats: Stats) -> None:
 
 
 def test_services(release: str) -> None:
-    found = list(records.services(rows(_native.IPVS_SERVICES, release, "services"), records.Addresses()))
+    found = list(decode.services(rows(_native.IPVS_SERVICES, release, "services"), decode.Addresses()))
     assert {index for index, _, _ in found} == {0}
-    expected = {one.key: records.with_reals(one, ()) for one in (*SERVICES, BUSY)}
+    expected = {one.key: decode.with_reals(one, ()) for one in (*SERVICES, BUSY)}
     assert {one.key: one for _, one, _ in found} == expected
     assert len(found) == len(expected)
     busy(next(stats for _, one, stats in found if one.key == BUSY.key))
@@ -57,18 +57,18 @@ def test_services(release: str) -> None:
 def test_reals(release: str) -> None:
     families = [records.AF_INET if key.family is Family.IPV4 else records.AF_INET6 for key in KEYS]
     packed = rows(_native.IPVS_REALS, release, "reals")
-    found = list(records.reals(packed, families, records.Addresses()))
+    found = list(decode.reals(packed, families, decode.Addresses()))
     for number, service in enumerate((*SERVICES, BUSY)):
         # The kernel lists the newest first.
         assert tuple(real for index, real in reversed(found) if index == number) == service.reals, service.key
     assert len(found) == sum(len(one.reals) for one in (*SERVICES, BUSY))
-    active, inactive, persistent, stats = list(records.real_numbers(packed))[-1]
+    active, inactive, persistent, stats = list(decode.real_numbers(packed))[-1]
     assert (active, inactive, persistent) == (0, 1, 0)
     busy(stats)
 
 
 def test_single_services_between_refusals(release: str) -> None:
-    found = records.services(rows(_native.IPVS_SERVICES, release, "single"), records.Addresses())
+    found = decode.services(rows(_native.IPVS_SERVICES, release, "single"), decode.Addresses())
     assert [(index, one.key) for index, one, _ in found] == [(0, KEYS[0]), (1, KEYS[1])]
     refused = [one for one in _native.parse_answers(recorded("ipvs_rows", release, "single"), 1) if one.error]
     assert [(one.index, one.error) for one in refused] == [(2, errno.ESRCH)]
