@@ -164,25 +164,25 @@ class Ipvs:
         Raises ServiceExists (nothing was changed), SchedulerNotAvailable, PersistenceEngineNotAvailable; for a single real server that was refused
         its own exception, and for several BulkFailed: the others were added.
         """
-        self._do(operations.AddService(VirtualService.parse(service)))
+        self._do(operations.AddService.of(service))
 
     def replace_service(self, service: VirtualService | str) -> None:
         """Give an existing virtual service this configuration. Its real servers stay as they are, whatever `service.reals` says.
 
         Raises ServiceNotFound, SchedulerNotAvailable (then the service may be left without a scheduler), PersistenceEngineNotAvailable.
         """
-        self._do(operations.ReplaceService(VirtualService.parse(service)))
+        self._do(operations.ReplaceService.of(service))
 
     def update_service(self, key: Key, **changes: Any) -> None:
         """Change some attributes of a virtual service, named as in VirtualService; the others stay as the kernel has them.
 
         Reads, then writes: a change that another program makes in between to the same service is lost. Raises as `replace_service`.
         """
-        self._do(operations.UpdateService(ServiceKey.parse(key), changes))
+        self._do(operations.UpdateService.of(key, **changes))
 
     def delete_service(self, key: Key) -> None:
         """Delete a virtual service and its real servers. Raises ServiceNotFound."""
-        self._do(operations.DeleteService(ServiceKey.parse(key)))
+        self._do(operations.DeleteService.of(key))
 
     def add_services(
         self, services: Iterable[VirtualService | str], *, on_error: bulk.OnError = "continue"
@@ -194,11 +194,11 @@ class Ipvs:
 
     def add_real(self, key: Key, real: Real) -> None:
         """Add a real server. Raises ServiceNotFound, RealServerExists, AddressNotUsable, MixedFamilyRefused."""
-        self._do(operations.AddReal(ServiceKey.parse(key), RealServer.parse(real)))
+        self._do(operations.AddReal.of(key, real))
 
     def replace_real(self, key: Key, real: Real) -> None:
         """Give an existing real server this configuration; its connections stay. Raises ServiceNotFound, RealServerNotFound."""
-        self._do(operations.ReplaceReal(ServiceKey.parse(key), RealServer.parse(real)))
+        self._do(operations.ReplaceReal.of(key, real))
 
     def update_real(self, key: Key, real: Real, **changes: Any) -> None:
         """Change some attributes of a real server, named as in RealServer; the others (tunnel, thresholds) stay as the kernel has them.
@@ -206,13 +206,11 @@ class Ipvs:
         Only address and port of `real` count. Reads, then writes: a change that another program makes in between to the same real server is lost.
         Raises ServiceNotFound, RealServerNotFound.
         """
-        wanted = RealServer.parse(real)
-        self._do(operations.UpdateReal(ServiceKey.parse(key), wanted.address, wanted.port, changes))
+        self._do(operations.UpdateReal.of(key, real, **changes))
 
     def delete_real(self, key: Key, real: Real) -> None:
         """Delete a real server; only address and port of `real` count. Raises ServiceNotFound, RealServerNotFound."""
-        wanted = RealServer.parse(real)
-        self._do(operations.DeleteReal(ServiceKey.parse(key), wanted.address, wanted.port))
+        self._do(operations.DeleteReal.of(key, real))
 
     # --- everything else ------------------------------------------------------------------------------------------------------------
 
@@ -225,7 +223,7 @@ class Ipvs:
 
         The kernel counts anew from its last refresh, so up to 2 seconds of earlier traffic come back.
         """
-        self._do(operations.Zero(None if key is None else ServiceKey.parse(key)))
+        self._do(operations.Zero.of(key))
 
     def set_timeouts(self, *, tcp: int = 0, tcp_fin: int = 0, udp: int = 0) -> None:
         """Set idle times of connections in seconds; 0 leaves one as it is."""
@@ -233,11 +231,11 @@ class Ipvs:
 
     def start_daemon(self, daemon: SyncDaemon | str) -> None:
         """Start a sync daemon. Raises DaemonExists, InterfaceNotFound, AddressNotUsable, MixedFamilyRefused."""
-        self._do(operations.StartDaemon(SyncDaemon.parse(daemon)))
+        self._do(operations.StartDaemon.of(daemon))
 
     def stop_daemon(self, role: DaemonRole | str) -> None:
         """Stop a sync daemon. Raises DaemonNotFound."""
-        self._do(operations.StopDaemon(DaemonRole(role)))
+        self._do(operations.StopDaemon.of(role))
 
     def bulk(self, wanted: Iterable[Operation], *, on_error: bulk.OnError = "continue") -> BulkReport:
         """Execute many operations in the order given, in few system calls; a hundred thousand are no trouble.

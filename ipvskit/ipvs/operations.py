@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from ipvskit.errors import InvalidConfig
 from ipvskit.ipvs import namespace_records, records
@@ -42,12 +42,22 @@ class AddService:
 
     service: VirtualService
 
+    @classmethod
+    def of(cls, service: VirtualService | str) -> Self:
+        """From values or their text forms. Raises InvalidConfig."""
+        return cls(VirtualService.parse(service))
+
 
 @dataclass(frozen=True, slots=True)
 class ReplaceService:
     """Give an existing virtual service this configuration; its real servers stay as they are."""
 
     service: VirtualService
+
+    @classmethod
+    def of(cls, service: VirtualService | str) -> Self:
+        """From values or their text forms. Raises InvalidConfig."""
+        return cls(VirtualService.parse(service))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +67,22 @@ class UpdateService:
     key: ServiceKey
     changes: Mapping[str, Any]
 
+    @classmethod
+    def of(cls, key: ServiceKey | str, **changes: Any) -> Self:
+        """From a value or its text form, and attributes named as in VirtualService. Raises InvalidConfig."""
+        return cls(ServiceKey.parse(key), changes)
+
 
 @dataclass(frozen=True, slots=True)
 class DeleteService:
     """Delete a virtual service with its real servers."""
 
     key: ServiceKey
+
+    @classmethod
+    def of(cls, key: ServiceKey | str) -> Self:
+        """From a value or its text form. Raises InvalidConfig."""
+        return cls(ServiceKey.parse(key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +92,11 @@ class AddReal:
     key: ServiceKey
     real: RealServer
 
+    @classmethod
+    def of(cls, key: ServiceKey | str, real: RealServer | str) -> Self:
+        """From values or their text forms. Raises InvalidConfig."""
+        return cls(ServiceKey.parse(key), RealServer.parse(real))
+
 
 @dataclass(frozen=True, slots=True)
 class ReplaceReal:
@@ -79,6 +104,11 @@ class ReplaceReal:
 
     key: ServiceKey
     real: RealServer
+
+    @classmethod
+    def of(cls, key: ServiceKey | str, real: RealServer | str) -> Self:
+        """From values or their text forms. Raises InvalidConfig."""
+        return cls(ServiceKey.parse(key), RealServer.parse(real))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +120,12 @@ class UpdateReal:
     port: int
     changes: Mapping[str, Any]
 
+    @classmethod
+    def of(cls, key: ServiceKey | str, real: RealServer | str, **changes: Any) -> Self:
+        """From values or their text forms (of `real` only the place counts), and attributes named as in RealServer. Raises InvalidConfig."""
+        place = RealServer.parse(real)
+        return cls(ServiceKey.parse(key), place.address, place.port, changes)
+
 
 @dataclass(frozen=True, slots=True)
 class DeleteReal:
@@ -99,12 +135,23 @@ class DeleteReal:
     address: IPAddress
     port: int
 
+    @classmethod
+    def of(cls, key: ServiceKey | str, real: RealServer | str) -> Self:
+        """From values or their text forms; of `real` only the place counts. Raises InvalidConfig."""
+        place = RealServer.parse(real)
+        return cls(ServiceKey.parse(key), place.address, place.port)
+
 
 @dataclass(frozen=True, slots=True)
 class Zero:
     """Set the counters of a virtual service and its real servers to zero, or with None all of the namespace."""
 
     key: ServiceKey | None = None
+
+    @classmethod
+    def of(cls, key: ServiceKey | str | None = None) -> Self:
+        """From a value or its text form. Raises InvalidConfig."""
+        return cls(None if key is None else ServiceKey.parse(key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +178,24 @@ class StartDaemon:
 
     daemon: SyncDaemon
 
+    @classmethod
+    def of(cls, daemon: SyncDaemon | str) -> Self:
+        """From a value or its text form. Raises InvalidConfig."""
+        return cls(SyncDaemon.parse(daemon))
+
 
 @dataclass(frozen=True, slots=True)
 class StopDaemon:
     """Stop the sync daemon of this role."""
 
     role: DaemonRole
+
+    @classmethod
+    def of(cls, role: DaemonRole | str) -> Self:
+        """From a role or its name. Raises InvalidConfig."""
+        if role not in tuple(DaemonRole):
+            raise InvalidConfig("role", role, '"master" or "backup"')
+        return cls(DaemonRole(role))
 
 
 Operation = (

@@ -115,6 +115,8 @@ REFUSED: list[tuple[Any, str, str]] = [
     (lambda: ik.SyncDaemon("master", "eth0", max_length=65488, group="ff05::1"), "max_length", "0 to 65487 bytes"),
     (lambda: ik.SyncDaemon("master", "eth0", ttl=256), "ttl", "0 to 255"),
     (lambda: ik.SyncDaemon.parse("master"), "interface", "1 to 15"),
+    (lambda: op.StopDaemon.of("slave"), "role", "master"),
+    (lambda: op.DeleteReal.of("10.0.0.1:80/tcp", "nowhere"), "real server", "IPv4 or IPv6"),
     (lambda: op.SetTimeouts(tcp=-1), "timeout tcp", "seconds"),
     (lambda: op.SetTimeouts(udp=2**31), "timeout udp", "seconds"),
     (lambda: ik.SYSCTLS["sync_ports"].write(3), "sync_ports", "power of two"),
@@ -208,6 +210,22 @@ def test_values_survive_pickling() -> None:
     service = ik.VirtualService("10.0.0.1:80/tcp", reals=["10.1.0.1:80"])
     for value in (service, ik.SyncDaemon.parse("master eth0 group=224.0.0.9"), op.AddService(service)):
         assert pickle.loads(pickle.dumps(value)) == value
+
+
+def test_operations_take_text_forms() -> None:
+    key, real = ik.ServiceKey.parse("10.0.0.1:80/tcp"), ik.RealServer("10.1.0.1:80", weight=3)
+    text = "10.1.0.1:80 weight=3"
+    assert op.AddService.of(str(key)) == op.AddService(ik.VirtualService(key))
+    assert op.ReplaceService.of(str(key)) == op.ReplaceService(ik.VirtualService(key))
+    assert op.UpdateService.of(str(key), scheduler="rr") == op.UpdateService(key, {"scheduler": "rr"})
+    assert op.DeleteService.of(str(key)) == op.DeleteService(key)
+    assert op.AddReal.of(str(key), text) == op.AddReal(key, real)
+    assert op.ReplaceReal.of(str(key), text) == op.ReplaceReal(key, real)
+    assert op.UpdateReal.of(str(key), text, weight=0) == op.UpdateReal(key, real.address, 80, {"weight": 0})
+    assert op.DeleteReal.of(str(key), text) == op.DeleteReal(key, real.address, 80)
+    assert (op.Zero.of(), op.Zero.of(str(key))) == (op.Zero(), op.Zero(key))
+    assert op.StartDaemon.of("master eth0") == op.StartDaemon(ik.SyncDaemon("master", "eth0"))
+    assert op.StopDaemon.of("backup") == op.StopDaemon(ik.DaemonRole.BACKUP)
 
 
 def test_sync_daemon_text() -> None:
