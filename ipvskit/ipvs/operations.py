@@ -37,27 +37,25 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class AddService:
+class _WithService:
+    service: VirtualService
+
+    @classmethod
+    def of(cls, service: VirtualService | str) -> Self:
+        """From a value or its text form. Raises InvalidConfig."""
+        return cls(VirtualService.parse(service))
+
+
+class AddService(_WithService):
     """Add a virtual service, and its real servers if it has any."""
 
-    service: VirtualService
-
-    @classmethod
-    def of(cls, service: VirtualService | str) -> Self:
-        """From values or their text forms. Raises InvalidConfig."""
-        return cls(VirtualService.parse(service))
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReplaceService:
+class ReplaceService(_WithService):
     """Give an existing virtual service this configuration; its real servers stay as they are."""
 
-    service: VirtualService
-
-    @classmethod
-    def of(cls, service: VirtualService | str) -> Self:
-        """From values or their text forms. Raises InvalidConfig."""
-        return cls(VirtualService.parse(service))
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,29 +84,26 @@ class DeleteService:
 
 
 @dataclass(frozen=True, slots=True)
-class AddReal:
+class _WithReal:
+    key: ServiceKey
+    real: RealServer
+
+    @classmethod
+    def of(cls, key: ServiceKey | str, real: RealServer | str) -> Self:
+        """From values or their text forms. Raises InvalidConfig."""
+        return cls(ServiceKey.parse(key), RealServer.parse(real))
+
+
+class AddReal(_WithReal):
     """Add a real server to a virtual service."""
 
-    key: ServiceKey
-    real: RealServer
-
-    @classmethod
-    def of(cls, key: ServiceKey | str, real: RealServer | str) -> Self:
-        """From values or their text forms. Raises InvalidConfig."""
-        return cls(ServiceKey.parse(key), RealServer.parse(real))
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReplaceReal:
+class ReplaceReal(_WithReal):
     """Give an existing real server this configuration."""
 
-    key: ServiceKey
-    real: RealServer
-
-    @classmethod
-    def of(cls, key: ServiceKey | str, real: RealServer | str) -> Self:
-        """From values or their text forms. Raises InvalidConfig."""
-        return cls(ServiceKey.parse(key), RealServer.parse(real))
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
