@@ -366,7 +366,7 @@ def test_without_the_capability_it_is_named(namespace: TestNetNS) -> None:
         "import ipvskit as ik\n"
         "try:\n    ik.Kernel().ipvs.services()\nexcept ik.PermissionDenied as error:\n    print(error)"
     )
-    user = namespace.run(["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", script]).stdout
+    user = namespace.run(["setpriv", "--bounding-set=-net_admin", sys.executable, "-c", script]).stdout
     assert "CAP_NET_ADMIN in the initial user namespace; this process does not have it" in user
     rootless = namespace.run(["unshare", "-Urn", sys.executable, "-c", script]).stdout
     assert "in another user namespace only" in rootless
