@@ -31,7 +31,7 @@ from ipvskit.ipvs.records import (
     TUNNEL_REMCSUM,
     TUNNEL_TYPES,
 )
-from ipvskit.model.address import Family, IPAddress, addresses_of
+from ipvskit.model.address import Family, IPAddress
 from ipvskit.model.key import PROTOCOLS, ServiceKey, stored_key, stored_keys
 from ipvskit.model.real import METHODS, ForwardingMethod, RealServer, Tunnel, stored_reals, stored_tunnel
 from ipvskit.model.service import VirtualService, flags_of_bits, mask_bits, stored_services
@@ -66,33 +66,30 @@ class Addresses:
     """Addresses by family and number, made once each: one backend often serves many services."""
 
     def __init__(self) -> None:
-        self._ipv4: dict[int, IPAddress] = {}
-        self._ipv6: dict[int, IPAddress] = {}
+        self._caches = {AF_INET: _Cache(IPv4Address), AF_INET6: _Cache(IPv6Address)}
 
-    def ipv4(self, numbers: Sequence[int]) -> list[IPAddress]:
+    def ipv4(self, numbers: Iterable[int]) -> list[IPAddress]:
         """IPv4 addresses."""
-        return _find(self._ipv4, IPv4Address, numbers)
+        return list(map(self._caches[AF_INET].__getitem__, numbers))
 
     def all(self, families: Sequence[int], raw: Iterable[bytes]) -> list[IPAddress]:
         """Addresses of these families from sixteen bytes each."""
-        kinds = set(families)
-        if unknown := kinds - {AF_INET, AF_INET6}:
+        if unknown := set(families) - self._caches.keys():
             raise ProtocolError(f"address family {unknown.pop()}, where 2 or 10 was expected")
-        if kinds == {AF_INET}:
-            return self.ipv4([int.from_bytes(one[:4]) for one in raw])
-        numbers = list(map(int.from_bytes, raw))
-        if kinds == {AF_INET6}:
-            return _find(self._ipv6, IPv6Address, numbers)
+        ipv4, ipv6 = self._caches[AF_INET], self._caches[AF_INET6]
         return [
-            self.ipv4([number >> 96])[0] if family == AF_INET else _find(self._ipv6, IPv6Address, [number])[0]
-            for family, number in zip(families, numbers, strict=True)
+            ipv4[int.from_bytes(one[:4])] if family == AF_INET else ipv6[int.from_bytes(one)]
+            for family, one in zip(families, raw, strict=True)
         ]
 
 
-def _find(known: dict[int, IPAddress], kind: type[IPAddress], numbers: Sequence[int]) -> list[IPAddress]:
-    new = set(numbers) - known.keys()
-    known.update(zip(new, addresses_of(kind, new), strict=True))
-    return list(map(known.__getitem__, numbers))
+class _Cache(dict[int, IPAddress]):
+    def __init__(self, kind: type[IPAddress]) -> None:
+        self._kind = kind
+
+    def __missing__(self, number: int) -> IPAddress:
+        address = self[number] = self._kind(number)
+        return address
 
 
 _NO_FLAGS: frozenset[str] = frozenset()
@@ -235,7 +232,7 @@ def real_columns(
     if any(kinds) or any(number & 7 == _WIRE_TUNNEL for number in set(wire)):
         tunnels = [_tunnel(*one) for one in zip(wire, kinds, tunnel_ports, tunnel_flags, strict=True)]
     only_ipv4 = set(own) == {AF_INET}
-    numbers = list(chain.from_iterable(_REAL_IPV4[stats].iter_unpack(rows)))
+    numbers = chain.from_iterable(_REAL_IPV4[stats].iter_unpack(rows))
     found = addresses.ipv4(numbers) if only_ipv4 else addresses.all(own, raw)
     forwarding = map(_METHOD_OF.__getitem__, wire)
     return indexes, stored_reals(found, ports, weights, forwarding, uppers, lowers, tunnels)

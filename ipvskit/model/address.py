@@ -5,18 +5,11 @@ Knows: how `10.0.0.1:80` and `[2001:db8::1]:80` are read and written. Must not k
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
-from itertools import repeat
-from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import InvalidConfig
-from ipvskit.model.slots import make_all, setter
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
 
 __all__ = ["Family", "IPAddress", "endpoint_text", "parse_address", "parse_endpoint", "parse_number", "split_endpoint"]
 
@@ -35,22 +28,6 @@ class Family(StrEnum):
 def family_of(address: IPAddress) -> Family:
     """The address's family."""
     return Family.IPV4 if address.version == 4 else Family.IPV6
-
-
-_SLOTS: dict[type[IPAddress], list[tuple[Callable[[Any, Any], None], Iterable[None] | None]]] = {}
-with contextlib.suppress(KeyError, AttributeError):
-    # An address of the standard library is one number (and a zone); its constructor takes longer than all the rest of reading a real server.
-    # Where a later Python has it otherwise, its constructor is used.
-    _SLOTS[IPv4Address] = [(setter(IPv4Address, "_ip"), None)]
-    _SLOTS[IPv6Address] = [(setter(IPv6Address, "_ip"), None), (setter(IPv6Address, "_scope_id"), repeat(None))]
-
-
-def addresses_of(kind: type[IPAddress], numbers: Collection[int]) -> list[IPAddress]:
-    """Addresses from their numbers, which must be in the family's range, all at once."""
-    slots = _SLOTS.get(kind)
-    if slots is None:
-        return [kind(number) for number in numbers]
-    return make_all(kind, len(numbers), [(write, numbers if column is None else column) for write, column in slots])
 
 
 def parse_address(field: str, value: str | IPAddress) -> IPAddress:
