@@ -5,11 +5,13 @@ Knows: the layout of rows (`records`), and what is missing in those of old kerne
 
 from __future__ import annotations
 
+import sys
+from array import array
 from ipaddress import IPv4Address, IPv6Address
-from itertools import chain, repeat
+from itertools import repeat
 from operator import attrgetter
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ipvskit.errors import ProtocolError
 from ipvskit.ipvs.records import (
@@ -22,7 +24,6 @@ from ipvskit.ipvs.records import (
     FLAG_SCHEDULER,
     IDENTITY_SIZE,
     REAL,
-    REAL_CONFIG,
     REAL_ROW,
     SERVICE,
     SERVICE_ROW,
@@ -44,8 +45,7 @@ if TYPE_CHECKING:
 _SERVICE_CONFIG = Struct(f"=4xIHHH2xI16sI4xII16s20s{STATS.size}x")
 _SERVICE_IDENTITY = Struct(f"=8x{IDENTITY_SIZE}s{SERVICE_ROW.size - 8 - IDENTITY_SIZE}x")
 # By whether the rows have stats.
-_REAL_CONFIG_ROW = {True: Struct(f"{REAL_CONFIG.format}{STATS.size}x"), False: REAL_CONFIG}
-_REAL_IPV4 = {True: Struct(f">20xI{REAL_ROW.size - 24}x"), False: Struct(f">20xI{REAL.size - 24}x")}
+_REAL_SIZE = {True: REAL_ROW.size, False: REAL.size}
 _REAL_NUMBERS = Struct(f"={REAL.size - 12}xIII8x10Q")
 _SERVICE_NUMBERS = Struct(f"={SERVICE.size + 8}x10Q")
 _INDEX_OF_SERVICE = Struct(f"=I{SERVICE_ROW.size - 4}x")
@@ -182,7 +182,7 @@ def service_configs(rows: bytes | bytearray) -> set[bytes]:
 
 def real_configs(rows: bytes | bytearray, stats: bool = True) -> set[bytes]:
     """The same for real servers (their connection counts left out)."""
-    size, end = _REAL_CONFIG_ROW[stats].size, REAL.size - 12
+    size, end = _REAL_SIZE[stats], REAL.size - 12
     return {bytes(rows[at + 4 : at + end]) for at in range(0, len(rows), size)}
 
 
@@ -221,21 +221,44 @@ def real_columns(
     """The same in two columns."""
     if not rows:
         return (), []
-    columns = zip(*_REAL_CONFIG_ROW[stats].iter_unpack(rows), strict=True)
-    indexes, present, own, ports, tunnel_ports, tunnel_flags, kinds, raw, wire, weights, uppers, lowers = columns
+    fields = _Fields(rows, _REAL_SIZE[stats])
+    indexes, own, wire, kinds = fields.of("I", 0), fields.of("H", 8), fields.of("I", 36), fields.of("B", 16)
+    present = fields.of("I", 4)
     if not all(bits & ATTR_REAL_FAMILY for bits in set(present)):  # kernels before 3.18 do not send it
-        own = tuple(
+        own = [
             family if bits & ATTR_REAL_FAMILY else families[index]
             for index, bits, family in zip(indexes, present, own, strict=True)
-        )
+        ]
     tunnels: Iterable[Tunnel | None] = repeat(None)
     if any(kinds) or any(number & 7 == _WIRE_TUNNEL for number in set(wire)):
-        tunnels = [_tunnel(*one) for one in zip(wire, kinds, tunnel_ports, tunnel_flags, strict=True)]
-    only_ipv4 = set(own) == {AF_INET}
-    numbers = chain.from_iterable(_REAL_IPV4[stats].iter_unpack(rows))
-    found = addresses.ipv4(numbers) if only_ipv4 else addresses.all(own, raw)
+        tunnels = map(_tunnel, wire, kinds, fields.of("H", 12), fields.of("H", 14))
+    if set(own) == {AF_INET}:
+        found = addresses.ipv4(fields.of("I", 20, network_order=True))
+    else:
+        found = addresses.all(own, [bytes(rows[at + 20 : at + 36]) for at in range(0, len(rows), _REAL_SIZE[stats])])
     forwarding = map(_METHOD_OF.__getitem__, wire)
-    return indexes, stored_reals(found, ports, weights, forwarding, uppers, lowers, tunnels)
+    limits = fields.of("I", 44), fields.of("I", 48)
+    return indexes, stored_reals(found, fields.of("H", 10), fields.of("i", 40), forwarding, *limits, tunnels)
+
+
+class _Fields:
+    """One field of every row at a time, without an object for anything else."""
+
+    def __init__(self, rows: bytes | bytearray, size: int) -> None:
+        self._rows, self._size = memoryview(rows), size
+
+    def of(self, kind: Literal["B", "H", "I", "i"], offset: int, *, network_order: bool = False) -> list[int]:
+        """The numbers at this offset, of a kind as in the module `struct`."""
+        width = _WIDTHS[kind]
+        column = self._rows.cast(kind)[offset // width :: self._size // width].tolist()
+        if not network_order or sys.byteorder == "big":
+            return column
+        turned = array(kind, column)
+        turned.byteswap()
+        return turned.tolist()
+
+
+_WIDTHS = {"B": 1, "H": 2, "I": 4, "i": 4}
 
 
 def real_numbers(rows: bytes | bytearray) -> Iterator[tuple[int, int, int, Stats]]:

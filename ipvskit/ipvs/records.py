@@ -90,7 +90,7 @@ FLAGS_OFFSET = 4 if sys.byteorder == "little" else 7
 _SERVICE_REQUEST = Struct(f"{HEAD.format}{SERVICE.format.removeprefix('=')}{REAL.size}x")
 # Family, protocol, port, firewall mark and address.
 IDENTITY_SIZE = 28
-REAL_CONFIG = Struct("=IIHHHHB3x16sIiII12x")
+_REAL_CONFIG = Struct("=IIHHHHB3x16sIiII12x")
 
 _FULL_IPV4, _FULL_IPV6 = 0xFFFFFFFF, 128
 _NOTHING_REAL = bytes(REAL.size)
@@ -185,11 +185,11 @@ def real_record(real: RealServer) -> bytes:
     family = AF_INET if len(address) == 4 else AF_INET6
     method = _WIRE_METHOD[forwarding]
     if tunnel is None:
-        return REAL_CONFIG.pack(0, REAL_FULL, family, port, 0, 0, 0, address, method, weight, upper, lower)
+        return _REAL_CONFIG.pack(0, REAL_FULL, family, port, 0, 0, 0, address, method, weight, upper, lower)
     kind = TUNNEL_TYPES.index(tunnel.type) if isinstance(tunnel.type, TunnelType) else tunnel.type
     flags = (TUNNEL_CSUM if tunnel.checksum else 0) | (TUNNEL_REMCSUM if tunnel.remote_checksum else 0)
     present = REAL_FULL | REAL_TUNNEL
-    return REAL_CONFIG.pack(0, present, family, port, tunnel.port, flags, kind, address, method, weight, upper, lower)
+    return _REAL_CONFIG.pack(0, present, family, port, tunnel.port, flags, kind, address, method, weight, upper, lower)
 
 
 def real_key_record(address: IPAddress, port: int) -> bytes:

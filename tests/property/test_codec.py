@@ -20,6 +20,7 @@ from ipvskit.model.key import ServiceKey
 from ipvskit.model.real import INT_MAX, RealServer, Tunnel
 from ipvskit.model.service import MAX_PERSISTENCE_TIMEOUT, VirtualService, flag_names, flags_of_bits
 from ipvskit.model.status import Stats
+from ipvskit.testing.strategies import sync_daemons
 from tests.unit import wire
 
 FAMILY = 0x1234
@@ -86,23 +87,6 @@ def reals(draw: st.DrawFn) -> RealServer:
     )
 
 
-groups = st.one_of(
-    st.none(),
-    st.integers(0xE0000000, 0xEFFFFFFF).map(IPv4Address),
-    st.integers(0xFF << 120, 2**128 - 1).map(IPv6Address),
-)
-daemons = st.builds(
-    SyncDaemon,
-    st.sampled_from(["master", "backup"]),
-    names,
-    sync_id=st.integers(0, 255),
-    max_length=st.integers(0, 65507),
-    group=groups,
-    port=ports,
-    ttl=st.integers(0, 255),
-)
-
-
 def same_flags(found: VirtualService, sent: VirtualService) -> bool:
     """Flags have two names with some schedulers; the kernel's bits decide."""
     return records.service_flags(found) == records.service_flags(sent)
@@ -166,7 +150,7 @@ def test_real_key_is_the_beginning_of_a_whole_one(key: ServiceKey, real: RealSer
     assert part.dest == {name: whole.dest[name] for name in ("addr", "port", "addr_family")}
 
 
-@given(daemons)
+@given(sync_daemons())
 def test_daemon(daemon: SyncDaemon) -> None:
     sent = request(namespace_records.daemon_request(Command.NEW_DAEMON, daemon), 1)
     assert sent.daemon is not None
