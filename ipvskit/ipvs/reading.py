@@ -198,7 +198,8 @@ def _kind(numbers: bool) -> int:
 
 def _repeated(indexes: Sequence[int], reals: list[RealServer]) -> set[int]:
     """Which requests were answered with some real server twice."""
-    if len(set(_places(indexes, reals))) == len(reals):
+    # The quick way first: no address is there twice, in whatever service.
+    if len(set(map(id, map(_address, reals)))) == len(reals) or len(set(_places(indexes, reals))) == len(reals):
         return set()
     return {index for (index, _, _), times in Counter(_places(indexes, reals)).items() if times > 1}
 
