@@ -67,7 +67,7 @@ def _compare(ours: Callable[[], float], count: int, each: int, repetitions: int)
 
 
 def _milliseconds(ours: Callable[[], float], with_peers: bool) -> Result:
-    sample, base, note = _compare(ours, SERVICES, EACH, 15)
+    sample, base, note = _compare(ours, SERVICES, EACH, 31)
     others, missing = peers.adding() if with_peers else ({}, ())
     return Result(
         sample.best * 1e3,
@@ -79,7 +79,7 @@ def _milliseconds(ours: Callable[[], float], with_peers: bool) -> Result:
 
 
 def _per_operation(ours: Callable[[], float]) -> Result:
-    sample, base, note = _compare(ours, MANY, 0, 7)
+    sample, base, note = _compare(ours, MANY, 0, 15)
     return Result(sample.best / MANY * 1e6, base.best / MANY * 1e6, worst=sample.worst / MANY * 1e6, notes=(note,))
 
 
