@@ -9,7 +9,7 @@ exists already must not get the other's real servers. Updates first read what th
 from __future__ import annotations
 
 import errno
-from itertools import repeat
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ipvskit.errors import AnswerLost, InvalidConfig, IpvskitError, ProtocolError, RealServerNotFound, TimedOut
@@ -64,7 +64,9 @@ def run(backend: Backend, operations: Iterable[Operation], on_error: OnError = "
 def add_services(backend: Backend, services: Iterable[VirtualService | str], on_error: OnError) -> BulkReport:
     """The same for services to be added only: no operation is made for one that does not fail."""
     call = _Run(backend, on_error)
-    return call.all(services, call.add)
+    remaining = iter(services)
+    portions = iter(lambda: list(islice(remaining, call.portion)), [])
+    return call.all(portions, call.add_all)
 
 
 class _Run:
@@ -75,7 +77,8 @@ class _Run:
             raise InvalidConfig("on_error", on_error, '"continue" or "stop"')
         self._backend = backend
         self._stop = stop = on_error == "stop"
-        self._portion, self._most_updates = (1, 1) if stop else (PORTION, UPDATES)
+        self.portion, self._most_updates = (1, 1) if stop else (PORTION, UPDATES)
+        self._added = 0
         self._done = 0
         self._failures: list[Failure] = []
         self._skipped: list[Operation] = []
@@ -106,17 +109,24 @@ class _Run:
 
     # --- gathering ------------------------------------------------------------------------------------------------------------------
 
-    def add(self, index: int, service: VirtualService | str) -> None:
-        """Take a service to be added."""
+    def add_all(self, _: int, services: Sequence[VirtualService | str]) -> None:
+        """Take a portion of services to be added, and nothing else in this call."""
+        whole = [VirtualService.parse(one) if isinstance(one, str) else one for one in services]
+        request, command = records.service_request, Command.NEW_SERVICE
+        self._requests = [request(command, one) for one in whole]
+        self._subjects = list(enumerate(whole, self._added))
+        self._parents = [(at, one) for at, one in enumerate(whole) if one.reals]
+        self._added += len(whole)
+        self._flush()
+
+    def _add(self, index: int, service: VirtualService) -> None:
         if self._updates:
             self._flush()
-        if isinstance(service, str):
-            service = VirtualService.parse(service)
         if service.reals:
             self._parents.append((len(self._subjects), service))
         self._requests.append(records.service_request(Command.NEW_SERVICE, service))
         self._subjects.append((index, service))
-        if len(self._requests) >= self._portion:
+        if len(self._requests) >= self.portion:
             self._flush()
 
     def take(self, index: int, operation: Operation) -> None:
@@ -126,7 +136,7 @@ class _Run:
                 self._flush()
             self._queue(index, operation, self._real_request)
         elif isinstance(operation, AddService):
-            self.add(index, operation.service)
+            self._add(index, operation.service)
         elif isinstance(operation, UpdateService | UpdateReal):
             self._take_update(index, operation)
         else:
@@ -149,7 +159,7 @@ class _Run:
             return
         self._requests.append(request)
         self._subjects.append((index, operation))
-        if len(self._requests) >= self._portion:
+        if len(self._requests) >= self.portion:
             self._flush()
 
     def _real_request(self, operation: AddReal) -> bytes:
@@ -192,15 +202,15 @@ class _Run:
                 self._skipped.extend(AddReal(key, real) for real in reals)
                 continue
             prefix = records.real_prefix(Command.NEW_DEST, key)
-            for start in range(0, len(reals), self._portion):
-                some = reals[start : start + self._portion]
+            for start in range(0, len(reals), self.portion):
+                some = reals[start : start + self.portion]
                 requests += [prefix + record(real) for real in some]
                 subjects += zip(repeat(index), repeat(key), some, strict=False)
-                if len(requests) >= self._portion:
+                if len(requests) >= self.portion:
                     self._execute_reals(requests, subjects)
                     requests, subjects = [], []
                     if self._stop and self._failures:
-                        self._skipped.extend(AddReal(key, rest) for rest in reals[start + self._portion :])
+                        self._skipped.extend(AddReal(key, rest) for rest in reals[start + self.portion :])
                         break
         self._execute_reals(requests, subjects)
 
