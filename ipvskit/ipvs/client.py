@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from ipvskit.errors import BulkFailed, IpvskitError, KernelError, RealServerNotFound
+from ipvskit.errors import BulkFailed, KernelError, RealServerNotFound
 from ipvskit.ipvs import bulk, decode, namespace_records, operations, records
 from ipvskit.ipvs.backend import RowKind
 from ipvskit.ipvs.operations import Operation
@@ -248,10 +248,6 @@ class Ipvs:
     def _do(self, operation: Operation) -> None:
         report = bulk.run(self._backend, [operation])
         if len(report.failures) == 1:
-            raise _bare(report.failures[0].error)
+            raise report.failures[0].error
         if not report.ok:
             raise BulkFailed(report)
-
-
-def _bare(error: IpvskitError) -> IpvskitError:
-    return error.with_traceback(None)

@@ -9,6 +9,7 @@ their real servers, and what came or went in between is corrected. All of this i
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from itertools import repeat
 from operator import attrgetter
@@ -90,7 +91,7 @@ class Reader:
                 "get service", Command.GET_SERVICE, keys[answer.index], answer.error, answer.text
             )
         return [
-            one or read_refusal("get service", Command.GET_SERVICE, key, 61)  # ENODATA
+            one or read_refusal("get service", Command.GET_SERVICE, key, errno.ENODATA)
             for one, key in zip(found, keys, strict=True)
         ]
 
