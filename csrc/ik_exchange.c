@@ -22,6 +22,7 @@ struct transaction {
     uint32_t last;
     bool dump;  /* ends with NLMSG_DONE or a refusal; otherwise with the answer to `last`, the barrier */
     bool ended;
+    bool stopped; /* the only answer so far is that the first request lacks the right */
     uint32_t datagrams;
     int64_t deadline_ms;
     struct slots slots;
@@ -90,6 +91,18 @@ static bool is_worth_keeping(const struct transaction *run, const struct ik_mess
     return run->dump && status != 0;
 }
 
+/* Netfilter looks at the right to use it once for everything that was sent, and answers the first request only. */
+static bool lacks_right(const struct transaction *run, const struct ik_message *message)
+{
+    int32_t status;
+
+    if (message->type != NLMSG_ERROR || message->sequence != run->first || message->payload.left < sizeof(status)) {
+        return false;
+    }
+    memcpy(&status, message->payload.data, sizeof(status));
+    return status == -EPERM;
+}
+
 static int take_datagram(struct transaction *run, struct ik_reader datagram)
 {
     struct ik_message message;
@@ -119,6 +132,7 @@ static int take_datagram(struct transaction *run, struct ik_reader datagram)
             }
         }
         run->ended = run->ended || ends(run, &message);
+        run->stopped = run->reply->messages == 1 && lacks_right(run, &message);
     }
 }
 
@@ -183,7 +197,8 @@ static int collect(struct transaction *run)
         }
         if (result == -EAGAIN) {
             /* Everything was answered before send() returned, so what is not there was lost. */
-            if (run->reply->flags & IK_REPLY_LOST && !run->dump) {
+            if (!run->dump && (run->reply->flags & IK_REPLY_LOST || run->stopped)) {
+                run->reply->flags |= run->stopped ? IK_REPLY_STOPPED : 0;
                 return 0;
             }
             result = wait_for_more(run);
@@ -200,6 +215,17 @@ static int collect(struct transaction *run)
         }
     }
     return 0;
+}
+
+void ik_renumber(uint8_t *messages, size_t length, uint32_t first)
+{
+    struct ik_reader reader = {.data = messages, .left = length};
+    struct ik_message message;
+
+    for (const uint8_t *start = reader.data; ik_next_message(&reader, &message) > 0; start = reader.data) {
+        uint32_t sequence = message.sequence + first;
+        memcpy(messages + (start - messages) + offsetof(struct nlmsghdr, nlmsg_seq), &sequence, sizeof(sequence));
+    }
 }
 
 int ik_exchange(struct ik_socket *sock, const uint8_t *requests, size_t length, uint32_t first, uint32_t count,

@@ -33,6 +33,12 @@ void ik_reply_reset(struct ik_reply *reply)
     reply->flags = 0;
 }
 
+void ik_reply_into(struct ik_reply *reply, ik_sink sink, void *context)
+{
+    reply->sink = sink;
+    reply->context = context;
+}
+
 const uint8_t *ik_reply_data(const struct ik_reply *reply) { return reply->data; }
 
 size_t ik_reply_length(const struct ik_reply *reply) { return reply->length; }
@@ -45,6 +51,10 @@ int ik_reply_append(struct ik_reply *reply, const uint8_t *message, size_t lengt
 {
     size_t padded = ik_align(length);
 
+    if (reply->sink != NULL) {
+        reply->messages++;
+        return reply->sink(reply->context, message, length);
+    }
     if (padded > reply->capacity - reply->length) {
         size_t capacity = reply->capacity < FIRST_CAPACITY ? FIRST_CAPACITY : reply->capacity * 2;
         while (capacity - reply->length < padded) {

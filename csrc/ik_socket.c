@@ -52,7 +52,7 @@ static int set_up(struct ik_socket *sock, const struct ik_socket_options *option
     }
     sock->port = address.nl_pid;
     sock->send_limit = get_buffer(sock->fd, SO_SNDBUF);
-    sock->message_limit = get_buffer(sock->fd, SO_RCVBUF) / ANSWER_COST;
+    sock->receive_limit = get_buffer(sock->fd, SO_RCVBUF);
     return 0;
 }
 
@@ -94,4 +94,11 @@ uint32_t ik_socket_send_limit(const struct ik_socket *sock)
     return sock->send_limit > 2 * SEND_OVERHEAD ? sock->send_limit - SEND_OVERHEAD : SEND_OVERHEAD;
 }
 
-uint32_t ik_socket_message_limit(const struct ik_socket *sock) { return sock->message_limit > 2 ? sock->message_limit : 2; }
+uint32_t ik_socket_receive_limit(const struct ik_socket *sock) { return sock->receive_limit; }
+
+uint32_t ik_socket_message_limit(const struct ik_socket *sock)
+{
+    uint32_t answers = sock->receive_limit / ANSWER_COST;
+
+    return answers > 2 ? answers : 2;
+}

@@ -24,7 +24,11 @@ struct ik_reply;
 enum ik_reply_flag {
     IK_REPLY_LOST = 1,        /* the receive buffer overflowed (ENOBUFS): executed, answers lost */
     IK_REPLY_INTERRUPTED = 2, /* the kernel says that a dump saw a change (NLM_F_DUMP_INTR) */
+    IK_REPLY_STOPPED = 4,     /* the kernel refused the first request and looked at no other (nfnetlink, without the right to use it) */
 };
+
+/* Takes a message as it arrives: 0, or a negative errno, which ends the transaction. */
+typedef int (*ik_sink)(void *context, const uint8_t *message, size_t length);
 
 struct ik_socket_options {
     int netns;            /* descriptor, -1: the caller's */
@@ -38,6 +42,7 @@ struct ik_socket_options {
 int ik_socket_open(const struct ik_socket_options *options, struct ik_socket **out);
 void ik_socket_close(struct ik_socket *sock);
 
+uint32_t ik_socket_receive_limit(const struct ik_socket *sock); /* bytes of the receive buffer */
 /* What fits in flight: bytes in one send, and messages whose answers the receive buffer can hold. */
 uint32_t ik_socket_send_limit(const struct ik_socket *sock);
 uint32_t ik_socket_message_limit(const struct ik_socket *sock);
@@ -46,10 +51,15 @@ uint32_t ik_socket_message_limit(const struct ik_socket *sock);
 struct ik_reply *ik_reply_new(void);
 void ik_reply_free(struct ik_reply *reply);
 void ik_reply_reset(struct ik_reply *reply);
+/* From now on the messages of this reply go there, and are counted only. */
+void ik_reply_into(struct ik_reply *reply, ik_sink sink, void *context);
 const uint8_t *ik_reply_data(const struct ik_reply *reply);
 size_t ik_reply_length(const struct ik_reply *reply);
 uint32_t ik_reply_messages(const struct ik_reply *reply);
 uint32_t ik_reply_flags(const struct ik_reply *reply);
+
+/* Whole messages that are numbered from 0 become numbered from `first`. */
+void ik_renumber(uint8_t *messages, size_t length, uint32_t first);
 
 /* `requests` holds `count` whole messages with the sequence numbers first .. first + count - 1; first + count belongs to the barrier.
  * 0 when the barrier was answered, or when IK_REPLY_LOST says that it cannot be; -ETIMEDOUT; -EOVERFLOW: a datagram did not fit; -EMSGSIZE: the

@@ -13,7 +13,7 @@ struct ik_socket {
     int fd;
     uint32_t port;
     uint32_t send_limit;
-    uint32_t message_limit;
+    uint32_t receive_limit;
     uint32_t datagram;
     uint8_t *scratch; /* IK_SLOTS datagrams; kept, so that its pages are touched only once */
 };
@@ -24,6 +24,8 @@ struct ik_reply {
     size_t capacity;
     uint32_t messages;
     uint32_t flags;
+    ik_sink sink; /* where messages go instead of being kept; NULL: they are kept */
+    void *context;
 };
 
 /* 0 or -ENOMEM. */

@@ -15,12 +15,18 @@ from ipvskit.errors import (
     AlreadyExists,
     AnswerLost,
     BulkFailed,
+    Busy,
     ClosedError,
     DaemonExists,
     DaemonNotFound,
+    EntryExists,
+    EntryNotFound,
+    EntryRefused,
     InconsistentDump,
     InterfaceNotFound,
     InvalidConfig,
+    InvalidEntry,
+    IpsetNotAvailable,
     IpvskitError,
     IPVSNotAvailable,
     KernelError,
@@ -28,6 +34,7 @@ from ipvskit.errors import (
     NamespaceNotFound,
     NotFound,
     NotSupported,
+    OptionNotEnabled,
     PermissionDenied,
     PersistenceEngineNotAvailable,
     ProtocolError,
@@ -36,6 +43,15 @@ from ipvskit.errors import (
     SchedulerNotAvailable,
     ServiceExists,
     ServiceNotFound,
+    SetBusy,
+    SetExists,
+    SetFeatureNotAvailable,
+    SetFull,
+    SetLimitReached,
+    SetNotFound,
+    SetReferenced,
+    SetTypeMismatch,
+    SetTypeNotAvailable,
     SysctlNotAvailable,
     TimedOut,
 )
@@ -48,22 +64,36 @@ from ipvskit.netns import NetNS
 
 if _TYPE_CHECKING:
     from ipvskit import operations
+    from ipvskit.ipset.client import Ipset
+    from ipvskit.ipset.report import EntriesReport, EntryFailure
     from ipvskit.ipvs.client import Ipvs
     from ipvskit.ipvs.report import BulkReport, Failure
     from ipvskit.model.connection import Connection
     from ipvskit.model.daemon import DaemonRole, Info, SyncDaemon, Timeouts
+    from ipvskit.model.settype import SET_TYPES, SetType
     from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats, Totals
     from ipvskit.model.sysctl import SYSCTLS, Sysctl
+    from ipvskit.sets.definition import Set, SetStatus
+    from ipvskit.sets.elements import Difference, Elements
+    from ipvskit.sets.entry import Entry
+    from ipvskit.sets.parts import MAC, AddressRange, Interface, Mark, NumberRange, Port
 
 #: Imported when they are first asked for: making classes is most of what importing costs.
 _LATE = {
     "operations": ("operations",),
+    "ipset.client": ("Ipset",),
+    "ipset.report": ("EntriesReport", "EntryFailure"),
     "ipvs.client": ("Ipvs",),
     "ipvs.report": ("BulkReport", "Failure"),
     "model.connection": ("Connection",),
     "model.daemon": ("DaemonRole", "Info", "SyncDaemon", "Timeouts"),
+    "model.settype": ("SET_TYPES", "SetType"),
     "model.status": ("RealServerStatus", "ServiceStatus", "Stats", "Totals"),
     "model.sysctl": ("SYSCTLS", "Sysctl"),
+    "sets.definition": ("Set", "SetStatus"),
+    "sets.elements": ("Difference", "Elements"),
+    "sets.entry": ("Entry",),
+    "sets.parts": ("MAC", "AddressRange", "Interface", "Mark", "NumberRange", "Port"),
 }
 
 
@@ -79,36 +109,56 @@ def __getattr__(name: str) -> object:
 
 
 __all__ = [
+    "MAC",
+    "SET_TYPES",
     "SYSCTLS",
     "AddressNotUsable",
+    "AddressRange",
     "AlreadyExists",
     "AnswerLost",
     "BulkFailed",
     "BulkReport",
+    "Busy",
     "ClosedError",
     "Connection",
     "DaemonExists",
     "DaemonNotFound",
     "DaemonRole",
+    "Difference",
+    "Elements",
+    "EntriesReport",
+    "Entry",
+    "EntryExists",
+    "EntryFailure",
+    "EntryNotFound",
+    "EntryRefused",
     "Failure",
     "Family",
     "ForwardingMethod",
     "IPVSNotAvailable",
     "InconsistentDump",
     "Info",
+    "Interface",
     "InterfaceNotFound",
     "InvalidConfig",
+    "InvalidEntry",
+    "Ipset",
+    "IpsetNotAvailable",
     "Ipvs",
     "IpvskitError",
     "Kernel",
     "KernelError",
+    "Mark",
     "MixedFamilyRefused",
     "NamespaceNotFound",
     "NetNS",
     "NotFound",
     "NotSupported",
+    "NumberRange",
+    "OptionNotEnabled",
     "PermissionDenied",
     "PersistenceEngineNotAvailable",
+    "Port",
     "ProtocolError",
     "RealServer",
     "RealServerExists",
@@ -119,6 +169,18 @@ __all__ = [
     "ServiceKey",
     "ServiceNotFound",
     "ServiceStatus",
+    "Set",
+    "SetBusy",
+    "SetExists",
+    "SetFeatureNotAvailable",
+    "SetFull",
+    "SetLimitReached",
+    "SetNotFound",
+    "SetReferenced",
+    "SetStatus",
+    "SetType",
+    "SetTypeMismatch",
+    "SetTypeNotAvailable",
     "Stats",
     "SyncDaemon",
     "Sysctl",

@@ -4,10 +4,15 @@ Knows: what can go wrong, in the user's words. Must not know: which errno of whi
 
     IpvskitError
     ├── InvalidConfig (ValueError)          your value is wrong; nothing was sent
+    │   └── InvalidEntry
     ├── KernelError (OSError)               the kernel refused
-    │   ├── NotFound                        ServiceNotFound, RealServerNotFound, DaemonNotFound, InterfaceNotFound, NamespaceNotFound
-    │   ├── AlreadyExists                   ServiceExists, RealServerExists, DaemonExists
-    │   ├── NotSupported                    IPVSNotAvailable, SchedulerNotAvailable, PersistenceEngineNotAvailable, SysctlNotAvailable
+    │   ├── NotFound                        ServiceNotFound, RealServerNotFound, DaemonNotFound, InterfaceNotFound, NamespaceNotFound,
+    │   │                                   SetNotFound, EntryNotFound
+    │   ├── AlreadyExists                   ServiceExists, RealServerExists, DaemonExists, SetExists, EntryExists
+    │   ├── NotSupported                    IPVSNotAvailable, SchedulerNotAvailable, PersistenceEngineNotAvailable, SysctlNotAvailable,
+    │   │                                   IpsetNotAvailable, SetTypeNotAvailable, SetFeatureNotAvailable
+    │   ├── Busy                            SetReferenced, SetBusy
+    │   ├── SetFull, SetLimitReached, SetTypeMismatch, EntryRefused, OptionNotEnabled
     │   ├── AddressNotUsable
     │   ├── MixedFamilyRefused
     │   ├── PermissionDenied
@@ -27,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ipvskit.ipset.report import EntriesReport
     from ipvskit.ipvs.report import BulkReport
 
 __all__ = [
@@ -34,19 +40,26 @@ __all__ = [
     "AlreadyExists",
     "AnswerLost",
     "BulkFailed",
+    "Busy",
     "ClosedError",
     "DaemonExists",
     "DaemonNotFound",
+    "EntryExists",
+    "EntryNotFound",
+    "EntryRefused",
     "IPVSNotAvailable",
     "InconsistentDump",
     "InterfaceNotFound",
     "InvalidConfig",
+    "InvalidEntry",
+    "IpsetNotAvailable",
     "IpvskitError",
     "KernelError",
     "MixedFamilyRefused",
     "NamespaceNotFound",
     "NotFound",
     "NotSupported",
+    "OptionNotEnabled",
     "PermissionDenied",
     "PersistenceEngineNotAvailable",
     "ProtocolError",
@@ -55,6 +68,15 @@ __all__ = [
     "SchedulerNotAvailable",
     "ServiceExists",
     "ServiceNotFound",
+    "SetBusy",
+    "SetExists",
+    "SetFeatureNotAvailable",
+    "SetFull",
+    "SetLimitReached",
+    "SetNotFound",
+    "SetReferenced",
+    "SetTypeMismatch",
+    "SetTypeNotAvailable",
     "SysctlNotAvailable",
     "TimedOut",
 ]
@@ -80,6 +102,20 @@ class InvalidConfig(IpvskitError, ValueError):
         return f"{self.field}: {self.value!r} is not usable: {self.expected}"
 
 
+class InvalidEntry(InvalidConfig):
+    """An entry that no set of its type can hold. `line` is its place (from 0) in the text or the iterable that it came with."""
+
+    def __init__(self, field: str, value: object, expected: str, line: int = 0) -> None:
+        super().__init__(field, value, expected)
+        self.line = line
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.field, self.value, self.expected, self.line)
+
+    def __str__(self) -> str:
+        return f"entry {self.line}: {super().__str__()}" if self.line else super().__str__()
+
+
 class KernelError(IpvskitError, OSError):
     """The kernel refused an operation.
 
@@ -97,7 +133,8 @@ class KernelError(IpvskitError, OSError):
         self.text = text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.errno, self.reason, self.operation, self.key, self.text)
+        # The last one is for what subclasses add.
+        return _rebuild, (type(self), self.errno, self.reason, self.operation, self.key, self.text), self.__dict__
 
     def __str__(self) -> str:
         what = " ".join(str(part) for part in (self.operation, self.key) if part is not None and part != "")
@@ -156,12 +193,80 @@ class DaemonExists(AlreadyExists):
     """A sync daemon of this role is running."""
 
 
+class SetNotFound(NotFound):
+    """No such set."""
+
+
+class EntryNotFound(NotFound):
+    """The set has no such entry."""
+
+
+class SetExists(AlreadyExists):
+    """A set of this name exists. `differences` says in what it is not as asked for: (field, wanted, held) each."""
+
+    differences: tuple[tuple[str, object, object], ...] = ()
+
+
+class EntryExists(AlreadyExists):
+    """The set has this entry, perhaps with other options."""
+
+
+class Busy(KernelError):
+    """The object is in use; later it may not be."""
+
+
+class SetReferenced(Busy):
+    """A firewall rule or a list:set refers to the set. `references` counts them, None where that is not known."""
+
+    references: int | None = None
+
+
+class SetBusy(Busy):
+    """Another program is listing the set, and went on doing so during every attempt."""
+
+
+class SetFull(KernelError):
+    """The set holds as many entries as it may; `limit` is that number, None where it is not known."""
+
+    limit: int | None = None
+
+
+class SetLimitReached(KernelError):
+    """The kernel holds as many sets as it can."""
+
+
+class SetTypeMismatch(KernelError):
+    """Two sets that cannot be swapped: their types hold different things, or their families differ."""
+
+
+class EntryRefused(KernelError):
+    """The set cannot hold this entry: outside its range, of the other family, or of a form that its type refuses. `limit` says what it holds."""
+
+    limit: object = None
+
+
+class OptionNotEnabled(KernelError):
+    """The entry has an option (timeout, counters, comment, skbinfo) that the set was created without."""
+
+
 class NotSupported(KernelError):
     """This kernel cannot do that."""
 
 
 class IPVSNotAvailable(NotSupported):
     """This kernel has no IPVS, or its module could not be loaded."""
+
+
+class IpsetNotAvailable(NotSupported):
+    """This kernel has no ipset, or its module could not be loaded."""
+
+
+class SetTypeNotAvailable(NotSupported):
+    """The type of set is not known to the kernel and its module could not be loaded."""
+
+
+class SetFeatureNotAvailable(NotSupported):
+    """This kernel's revision of the set's type lacks a feature that was asked for."""
 
 
 class SchedulerNotAvailable(NotSupported):
@@ -199,7 +304,7 @@ class AnswerLost(KernelError):
 class BulkFailed(IpvskitError):
     """Some operations of a bulk call failed; `report` has all of them."""
 
-    def __init__(self, report: BulkReport) -> None:
+    def __init__(self, report: BulkReport | EntriesReport) -> None:
         super().__init__(report)
         self.report = report
 

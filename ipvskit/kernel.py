@@ -14,6 +14,9 @@ from ipvskit.netns import NetNS, NetNSLike
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ipvskit.ipset.client import Ipset
+    from ipvskit.ipset.replacing import Owner
+    from ipvskit.ipset.transport import Transport
     from ipvskit.ipvs.backend import Backend
     from ipvskit.ipvs.client import Ipvs
 
@@ -21,7 +24,7 @@ __all__ = ["Kernel"]
 
 
 class Kernel:
-    """The kernel's load balancer in one network namespace.
+    """The kernel's load balancer and its sets in one network namespace.
 
     `netns` is None (the caller's own), a name as `ip netns` shows it, a path, a process id, or anything with a descriptor. `timeout` (seconds) bounds
     the wait for an answer. Sockets are opened when they are first needed. Use it with `with`, or call `close()`.
@@ -32,6 +35,8 @@ class Kernel:
         self._timeout = timeout
         self._ipvs: Ipvs | None = None
         self._backend: Backend | None = None
+        self._ipset: Ipset | None = None
+        self._transport: Transport | None = None
         self._closed = False
         self._lock = threading.Lock()
 
@@ -42,6 +47,16 @@ class Kernel:
         from ipvskit.ipvs.backend import KernelBackend
 
         return KernelBackend(self._netns, timeout=self._timeout)
+
+    def _open_transport(self) -> Transport:
+        from ipvskit.ipset.transport import KernelTransport
+
+        return KernelTransport(self._netns, timeout=self._timeout)
+
+    def _own(self, name: str) -> Owner | None:
+        from ipvskit.ipset.ownership import own
+
+        return own(self._netns, name)
 
     @property
     def ipvs(self) -> Ipvs:
@@ -58,12 +73,27 @@ class Kernel:
                     self._ipvs = Ipvs(self._backend)
         return self._ipvs
 
+    @property
+    def ipset(self) -> Ipset:
+        """The sets. Where the kernel has none, its calls raise IpsetNotAvailable."""
+        if self._closed:
+            raise ClosedError("this kernel handle is closed")
+        if self._ipset is None:
+            from ipvskit.ipset.client import Ipset
+
+            with self._lock:
+                if self._ipset is None:
+                    self._transport = self._open_transport()
+                    self._ipset = Ipset(self._transport, self._own)
+        return self._ipset
+
     def close(self) -> None:
         """Close sockets and let go of the namespace. Closing twice does nothing."""
         if not self._closed:
             self._closed = True
-            if self._backend is not None:
-                self._backend.close()
+            for opened in (self._backend, self._transport):
+                if opened is not None:
+                    opened.close()
             self._netns.close()
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ import os
 import threading
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ipvskit import _native
 from ipvskit.errors import ClosedError, KernelError, PermissionDenied, ProtocolError, TimedOut
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ipvskit.netns import NetNS
 
-__all__ = ["NETLINK_GENERIC", "NETLINK_NETFILTER", "NETLINK_ROUTE", "Connection", "Encoder"]
+__all__ = ["NETLINK_GENERIC", "NETLINK_NETFILTER", "NETLINK_ROUTE", "Connection", "Encoder", "Room"]
 
 NETLINK_ROUTE = 0
 NETLINK_NETFILTER = 12
@@ -29,6 +29,14 @@ NETLINK_GENERIC = 16
 #: What one send may hold, and room for the refusals of all of it (bytes).
 SEND_BUFFER = 512 * 1024
 RECEIVE_BUFFER = 8 * 1024 * 1024
+
+
+class Room(NamedTuple):
+    """What fits in flight: bytes in one send, bytes of answers, messages of which each may be refused."""
+
+    send: int
+    receive: int
+    messages: int
 
 
 class Encoder(Protocol):
@@ -147,6 +155,23 @@ class Connection:
         for answer in refused:
             raise KernelError(answer.error, operation="find family", key=name, text=answer.text)
         return number
+
+    def room(self) -> Room:
+        """How much fits in flight."""
+        with self._transaction() as sock:
+            return Room(sock.send_limit, sock.receive_limit, sock.message_limit)
+
+    def exchange_bytes(self, messages: memoryview, count: int) -> tuple[bytes, int]:
+        """Execute messages that are numbered from 0, in a buffer that is written to: the answers, numbered likewise, and the reply's flags."""
+        with self._transaction() as sock:
+            first = self._take_sequence(count)
+            sock.exchange_from(messages, len(messages), first, count, self._timeout_ms)
+            return sock.renumbered_reply(first), sock.reply_flags
+
+    def dump_into(self, receiver: _native.Receiver, message: bytearray) -> None:
+        """Ask for a dump with a message numbered 0; the receiver gets the answer as it arrives."""
+        with self._transaction() as sock:
+            sock.dump_into(receiver, message, self._take_sequence(1), self._timeout_ms)
 
     def exchange(
         self, encode: Encoder, count: int, take: Callable[[_native.Socket, int, int, int], None], portion: int = 0

@@ -1,0 +1,163 @@
+/* Many lines of text into an element table, and back.
+ *
+ * Knows: lines. Must not know: the text of one element (ik_element_parse.c, ik_element_format.c), records. See ik_elements.h.
+ */
+#include "ik_elements.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct intake {
+    struct ik_elements *table;
+    int how;
+    uint64_t most;
+    struct ik_text_result *result;
+};
+
+static int take(void *context, const struct ik_element *element)
+{
+    struct intake *intake = context;
+    int changed;
+
+    switch (intake->how) {
+    case IK_APPEND:
+        changed = ik_elements_append(intake->table, element);
+        changed = changed < 0 ? changed : 1;
+        break;
+    case IK_REMOVE:
+        changed = ik_elements_remove(intake->table, element);
+        break;
+    default:
+        changed = ik_elements_put(intake->table, element);
+        break;
+    }
+    if (changed < 0) {
+        return changed;
+    }
+    intake->result->changed += (uint64_t)changed;
+    return 0;
+}
+
+/* The line without its end and the blanks around it. */
+static void trim(const char **line, size_t *length)
+{
+    while (*length > 0 && (**line == ' ' || **line == '\t')) {
+        ++*line;
+        --*length;
+    }
+    while (*length > 0 && ((*line)[*length - 1] == ' ' || (*line)[*length - 1] == '\t' || (*line)[*length - 1] == '\r')) {
+        --*length;
+    }
+}
+
+static int take_line(struct intake *intake, const char *line, size_t length, struct ik_fault *fault)
+{
+    const struct ik_shape *shape = ik_elements_shape(intake->table);
+    struct ik_element element;
+    int result = ik_element_parse(shape, line, length, &element, fault);
+
+    if (result < 0) {
+        return result;
+    }
+    if (intake->how != IK_APPEND) {
+        return ik_element_normalise(shape, &element, intake->most, take, intake, fault);
+    }
+    return take(intake, &element);
+}
+
+int ik_elements_parse(struct ik_elements *table, int intake, uint64_t most, const char *text, size_t length, struct ik_fault *faults,
+                      size_t room, struct ik_text_result *result)
+{
+    struct intake into = {.table = table, .how = intake & ~IK_EVERY_LINE, .most = most, .result = result};
+
+    memset(result, 0, sizeof(*result));
+    while (length > 0) {
+        const char *end = memchr(text, '\n', length);
+        size_t line_length = end != NULL ? (size_t)(end - text) : length;
+        const char *line = text;
+        size_t trimmed = line_length;
+        struct ik_fault fault = {0};
+
+        trim(&line, &trimmed);
+        bool nothing = !(intake & IK_EVERY_LINE) && (trimmed == 0 || *line == '#');
+        int outcome = nothing ? 0 : take_line(&into, line, trimmed, &fault);
+        if (outcome < 0 && outcome != -EINVAL) {
+            return outcome;
+        }
+        if (outcome == -EINVAL) {
+            fault.line = (uint32_t)result->lines;
+            fault.offset += (uint32_t)(line - text);
+            if (result->faults < room) {
+                faults[result->faults] = fault;
+            }
+            result->faults++;
+        }
+        result->lines++;
+        size_t step = line_length + (end != NULL);
+        text += step;
+        length -= step;
+    }
+    return 0;
+}
+
+int ik_elements_adopt(struct ik_elements *table, const struct ik_elements *from, int intake, uint64_t most, struct ik_fault *fault,
+                      struct ik_text_result *result)
+{
+    struct intake into = {.table = table, .how = intake, .most = most, .result = result};
+    const struct ik_shape *shape = ik_elements_shape(table), *other = ik_elements_shape(from);
+    struct ik_element element;
+    int outcome = table == from || shape->family != other->family || memcmp(shape->parts, other->parts, sizeof(shape->parts)) != 0
+                      ? -EINVAL
+                      : 0;
+
+    memset(result, 0, sizeof(*result));
+    memset(fault, 0, sizeof(*fault));
+    for (size_t i = 0; outcome >= 0 && i < ik_elements_count(from); i++) {
+        ik_elements_get(from, i, &element);
+        outcome = ik_element_normalise(shape, &element, most, take, &into, fault);
+        fault->line = (uint32_t)i;
+    }
+    return outcome < 0 ? outcome : 0;
+}
+
+static int is_there(void *context, const struct ik_element *element)
+{
+    long found = ik_elements_find(context, element);
+
+    return found >= 0 ? 0 : found == -1 ? 1 : (int)found;
+}
+
+long ik_elements_contains(struct ik_elements *table, const char *text, size_t length, struct ik_fault *fault)
+{
+    const struct ik_shape *shape = ik_elements_shape(table);
+    struct ik_element element;
+    int result = ik_element_parse(shape, text, length, &element, fault);
+
+    /* More elements than the table has cannot all be there; so many are not worth making. */
+    result = result < 0 ? result : ik_element_normalise(shape, &element, UINT32_MAX, is_there, table, fault);
+    return result < 0 ? result : result == 0;
+}
+
+size_t ik_elements_format(const struct ik_elements *table, size_t start, const char *prefix, size_t prefix_length, char *out, size_t room,
+                          size_t *used)
+{
+    const struct ik_shape *shape = ik_elements_shape(table);
+    struct ik_element element;
+    size_t done = 0;
+
+    *used = 0;
+    for (; start + done < ik_elements_count(table); done++) {
+        if (room - *used < prefix_length + 1) {
+            break;
+        }
+        ik_elements_get(table, start + done, &element);
+        size_t length = ik_element_format(shape, &element, out + *used + prefix_length, room - *used - prefix_length - 1);
+        if (length == 0) {
+            break;
+        }
+        memcpy(out + *used, prefix, prefix_length);
+        *used += prefix_length + length;
+        out[(*used)++] = '\n';
+    }
+    return done;
+}

@@ -1,0 +1,1 @@
+"""ipset: the client, and what it is made of."""

@@ -1,0 +1,178 @@
+"""Many entries into a set, out of it, or asked for.
+
+Knows: portions, which entry an element came from. Must not know: messages (`sending`), what error numbers mean (`refusals`).
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
+
+from ipvskit._native import elements as native
+from ipvskit.errors import InvalidConfig, InvalidEntry, IpvskitError, SetFull
+from ipvskit.ipset.commands import Command, set_name
+from ipvskit.ipset.refusals import refusal
+from ipvskit.ipset.report import EntriesReport, EntryFailure
+from ipvskit.ipset.sending import Outcome, Sender
+from ipvskit.sets.elements import Elements, entry_text, joined
+from ipvskit.sets.faults import invalid_entry
+from ipvskit.sets.shape import shape_of_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ipvskit.ipset.transport import Transport
+    from ipvskit.model.address import Family
+    from ipvskit.model.settype import SetType
+
+__all__ = ["Bulk", "OnError"]
+
+OnError = Literal["continue", "stop"]
+
+#: Entries that are made into elements before they are sent: so few that the next ones find their memory still warm.
+PORTION = 1 << 14
+
+
+class Bulk:
+    """One call about many entries of one set."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        buffer: bytearray,
+        command: Command,
+        name: str,
+        kind: SetType,
+        family: Family | None,
+        *,
+        exist: bool = False,
+        on_error: OnError = "continue",
+        limit: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        if on_error not in {"continue", "stop"}:
+            raise InvalidConfig("on_error", on_error, '"continue" or "stop"')
+        self._stop = on_error == "stop"
+        self._sender = Sender(transport, buffer, command, set_name(name), exist=exist, stop=self._stop)
+        self._command = command
+        self._name = name
+        self._kind = kind
+        self._family = family
+        self._limit = limit
+        self._limit_asked: int | None = None
+        self._done = 0
+        self._failures: list[EntryFailure] = []
+        self._stopped = False
+        #: Places of those that were so already.
+        self.already: list[int] = []
+
+    def run(self, entries: Iterable[Any]) -> EntriesReport:
+        """Send them all."""
+        try:
+            if isinstance(entries, Elements):
+                self._table(entries)
+            elif isinstance(entries, str | bytes):
+                raise InvalidConfig(
+                    "entries", entries, "an iterable of entries (Elements.parse takes a text with many)"
+                )
+            else:
+                self._items(entries)
+        except Exception as error:
+            # Of the caller's iterable, or a handle closed meanwhile: what was done until then must not stay unsaid.
+            error.add_note(f"of the bulk call until then: {self._report(stopped=True)}")
+            raise
+        return self._report(self._stopped)
+
+    def _report(self, stopped: bool) -> EntriesReport:
+        return EntriesReport(self._name, self._done, len(self.already), tuple(self._failures), stopped)
+
+    def _table(self, entries: Elements) -> None:
+        if entries.type != self._kind.name or entries.family != self._family:
+            given = f"{entries.type} {entries.family or ''}".strip()
+            expected = f"elements of {self._kind} {self._family or ''}".strip() + f", as {self._name} is"
+            raise InvalidConfig("entries", given, expected)
+        table = entries.table
+        self._take(self._sender.send(table), 0, lambda at: at, lambda at: self._text(table, at))
+
+    def _text(self, table: native.Table, at: int) -> str:
+        return str(Elements.of_table(self._kind, self._family, table).at(at))
+
+    def _items(self, entries: Iterable[Any]) -> None:
+        table = native.Table(shape_of_type(self._kind, self._family))
+        start = 0
+        remaining = iter(entries)
+        while not self._stopped and (portion := list(islice(remaining, PORTION))):
+            self._portion(table, portion, start)
+            start += len(portion)
+
+    def _portion(self, table: native.Table, items: Sequence[Any], start: int) -> None:
+        bad = self._fill(table, items, start)
+        # Elements have the numbers of those items that are no faults.
+        places: Sequence[int] = range(len(items))
+        if bad:
+            places = [at for at in range(len(items)) if at not in bad]
+        if self._stop and bad:
+            # What stands before the bad one is still wanted.
+            self._send(table, items, places, start, end=min(bad))
+            if not self._stopped:
+                self._failures.append(bad[min(bad)])
+                self._stopped = True
+            return
+        before = len(self._failures)
+        self._send(table, items, places, start)
+        if bad:
+            self._failures += bad.values()
+            self._failures[before:] = sorted(self._failures[before:], key=lambda failure: failure.index)
+
+    def _fill(self, table: native.Table, items: Sequence[Any], start: int) -> dict[int, EntryFailure]:
+        """Make elements of them; returns what is wrong with those that cannot be."""
+        table.clear()
+        bad: dict[int, EntryFailure] = {}
+        try:
+            data = joined(items)
+        except InvalidConfig:
+            data = self._one_by_one(items, start, bad)
+        found = table.parse(native.APPEND | native.EVERY_LINE, 0, data, len(items))
+        for fault in found.faults:
+            if fault.line not in bad:
+                text = entry_text(items[fault.line])
+                bad[fault.line] = EntryFailure(
+                    start + fault.line, text, invalid_entry(fault, self._kind, text, start + fault.line)
+                )
+        return bad
+
+    def _one_by_one(self, items: Sequence[Any], start: int, bad: dict[int, EntryFailure]) -> bytes:
+        lines = []
+        for at, item in enumerate(items):
+            try:
+                lines.append(joined([item]))
+            except InvalidConfig as error:
+                text = item if isinstance(item, str) else repr(item)
+                bad[at] = EntryFailure(
+                    start + at, text, InvalidEntry(error.field, error.value, error.expected, start + at)
+                )
+                lines.append(b"")
+        return b"\n".join(lines)
+
+    def _send(
+        self, table: native.Table, items: Sequence[Any], places: Sequence[int], start: int, end: int | None = None
+    ) -> None:
+        outcome = self._sender.send(table, 0, end)
+        self._take(outcome, start, places.__getitem__, lambda at: entry_text(items[places[at]]))
+
+    def _take(self, outcome: Outcome, start: int, place: Callable[[int], int], text: Callable[[int], str]) -> None:
+        self._done += outcome.done
+        self._stopped = outcome.stopped
+        self.already += [start + place(at) for at in outcome.already]
+        for at, error in sorted(outcome.refused):
+            entry = text(at)
+            self._failures.append(EntryFailure(start + place(at), entry, self._refusal(error, entry)))
+
+    def _refusal(self, error: int, entry: str) -> IpvskitError:
+        made = refusal(self._command, error, f"{self._name}: {entry}", kind=self._kind.name)
+        if isinstance(made, SetFull):
+            if self._limit_asked is None:
+                self._limit_asked = self._limit()
+            made.limit = self._limit_asked
+            if made.limit is not None:
+                made.reason += f": it holds at most {made.limit} entries"
+        return made

@@ -1,0 +1,133 @@
+"""All of a set's contents at one go.
+
+Knows: the temporary set, who owns it, and how it takes the place of the other. Must not know: messages, entries' text.
+
+The new contents are filled into a temporary set, the two are swapped, and the temporary one is destroyed: who looks in the set meanwhile sees all of
+the old or all of the new. A temporary set left by a crash is destroyed by the next replacement in the namespace: as long as its maker lives it holds
+an abstract socket of the same name there, which the kernel closes when it dies.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from ipvskit.errors import IpvskitError, KernelError, SetFull, SetNotFound
+from ipvskit.ipset import commands
+from ipvskit.ipset.commands import held
+from ipvskit.ipset.making import make, sized
+from ipvskit.sets.definition import stored_set
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ipvskit.ipset.asking import Asking
+    from ipvskit.ipset.report import EntriesReport
+    from ipvskit.sets.definition import Set, SetStatus
+    from ipvskit.sets.elements import Elements
+
+    Own = Callable[[str], "Owner | None"]
+
+__all__ = ["TEMPORARY", "Owner", "Replacing", "grown"]
+
+#: What the names of temporary sets begin with; eight hexadecimal digits follow.
+TEMPORARY = "ipvskit-tmp-"
+
+
+class Owner(Protocol):
+    """Something that is held as long as its process lives."""
+
+    def close(self) -> None:
+        """Let it go."""
+
+
+class Replacing:
+    """Replaces contents. `own` takes the ownership of a name in the namespace, and gives None where it is held by somebody alive."""
+
+    def __init__(
+        self,
+        asking: Asking,
+        own: Own,
+        swap: Callable[[str, str], None],
+        destroy: Callable[[str], None],
+        fill: Callable[[str, Elements], EntriesReport],
+    ) -> None:
+        self._asking = asking
+        self._own = own
+        self._swap = swap
+        self._destroy = destroy
+        self._fill = fill
+
+    def run(self, old: SetStatus, wanted: Set, entries: Elements) -> EntriesReport:
+        """Make `old` hold these entries, with the creation options of `wanted`. Raises what filling raises; then nothing has changed."""
+        self.clean()
+        with self._temporary() as name:
+            if not make(self._asking, with_options(wanted, name=name, entries=None), old.revision):
+                raise KernelError(errno.EEXIST, "a set with a random name exists", operation="create set", key=name)
+            try:
+                report = self._fill(name, entries)
+                report.raise_for_failures()
+                self._swap(name, old.set.name)
+            except BaseException:
+                with suppress(IpvskitError):
+                    self._destroy(name)
+                raise
+            self._destroy(name)
+        return replace(report, set_name=old.set.name)
+
+    @contextmanager
+    def _temporary(self) -> Iterator[str]:
+        while True:
+            name = TEMPORARY + secrets.token_hex(4)
+            owner = self._own(name)
+            if owner is not None:
+                break
+        try:
+            yield name
+        finally:
+            owner.close()
+
+    def clean(self) -> list[str]:
+        """Destroy temporary sets whose makers died; returns their names."""
+        found = self._asking.listing(None, commands.LIST_NAMES)
+        gone = []
+        for header, _ in found:
+            name = header.set_name
+            if not name.startswith(TEMPORARY):
+                continue
+            owner = self._own(name)
+            if owner is None:
+                continue
+            try:
+                with suppress(SetNotFound):
+                    self._destroy(name)
+                    gone.append(name)
+            finally:
+                owner.close()
+        return gone
+
+
+def grown(asking: Asking, name: str, entries: Elements, *, grow: bool) -> tuple[SetStatus, Set]:
+    """The set, and what its replacement is created with. Raises SetFull unless it has room or may grow."""
+    old = held(asking.listing(name, commands.LIST_HEADERS)[0][0])
+    wanted, count = old.set, len(entries)
+    if wanted.maxelem is not None and count > wanted.maxelem:
+        if not grow:
+            reason = f"{count} entries are more than the {wanted.maxelem} it holds at most (grow=True makes room)"
+            error = SetFull(errno.ENOSPC, reason, operation="replace the entries of", key=name)
+            error.limit = wanted.maxelem
+            raise error
+        wanted = with_options(wanted, maxelem=None)
+    # As large as it is now, or as these need it from the start.
+    size = sized(with_options(wanted, hashsize=None), count)
+    if wanted.hashsize is not None:
+        size = with_options(size, hashsize=max(size.hashsize or 0, min(wanted.hashsize, 1 << 16)))
+    return old, size
+
+
+def with_options(of: Set, **changes: object) -> Set:
+    """The same set with other options, not checked: it is held as it is."""
+    return stored_set(**{field: getattr(of, field) for field in of.__slots__} | changes)

@@ -1,0 +1,62 @@
+"""The outcome of adding, deleting or testing many entries.
+
+Knows: what was done, what was so already, what failed. Must not know: how it came to that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipvskit.errors import BulkFailed
+
+if TYPE_CHECKING:
+    from ipvskit.errors import IpvskitError
+
+__all__ = ["EntriesReport", "EntryFailure"]
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFailure:
+    """One entry that was not taken. `index` is its place in the iterable, or the element's in the table."""
+
+    index: int
+    entry: str
+    error: IpvskitError
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesReport:
+    """What became of the entries.
+
+    `done` were added (deleted), `already` were there already (were not there) and are as they were. An entry that stands for several elements
+    (a range) counts as one. `failures` were refused, by the kernel or before being sent. `stopped` says that what came after the failure was not
+    tried (`on_error="stop"`).
+    """
+
+    set_name: str
+    done: int = 0
+    already: int = 0
+    failures: tuple[EntryFailure, ...] = ()
+    stopped: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return not self.failures
+
+    def raise_for_failures(self) -> None:
+        """Raise BulkFailed if anything failed."""
+        if self.failures:
+            raise BulkFailed(self)
+
+    def __str__(self) -> str:
+        text = f"{self.set_name}: {self.done} done, {self.already} already so, {len(self.failures)} failed"
+        if self.stopped:
+            text += ", stopped there"
+        shown = [f"  {failure.error}" for failure in self.failures[:_SHOWN]]
+        if len(self.failures) > _SHOWN:
+            shown.append(f"  and {len(self.failures) - _SHOWN} more")
+        return "\n".join([text, *shown])

@@ -1,0 +1,1 @@
+"""Sets of the kernel (ipset): values, contents, requests. Knows: its modules. Must not know: IPVS."""
