@@ -34,11 +34,11 @@ test: test-here test-kernel ## all tests: here, and on a kernel with IPVS
 test-here: $(READY) ## the tests that any kernel can run
 	$(RUN) -m pytest tests -m "not ipvs" -q
 
-test-kernel: $(READY) ## the tests that need IPVS: on this kernel if it has it, else in a guest
-	$(RUN) -m tests.where $(RUN) -m pytest tests/kernel -m ipvs -q -p no:cacheprovider
+test-kernel: $(READY) ## the tests that need IPVS or types of sets: on this kernel if it has IPVS, else in a guest
+	$(RUN) -m tests.where $(RUN) -m pytest tests/kernel -m "ipvs or ipset" -q -p no:cacheprovider
 
 test-kernels: $(READY) ## the same on every packaged kernel
-	$(RUN) -m tests.lab each --kernels $(KERNELS) -- $(RUN) -m pytest tests/kernel -m ipvs -q -p no:cacheprovider
+	$(RUN) -m tests.lab each --kernels $(KERNELS) -- $(RUN) -m pytest tests/kernel -m "ipvs or ipset" -q -p no:cacheprovider
 
 test-asan: $(READY) ## the codec's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	sh tests/asan.sh

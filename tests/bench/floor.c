@@ -7,14 +7,16 @@
  *   send NAMESPACE FILE PORTION   the file's messages in sends of at most PORTION bytes, without acknowledgement, and a barrier behind them
  *   dump NAMESPACE FILE ROOM      the file's dump requests one after the other, with receive buffers of ROOM bytes; the answers are thrown away
  *
- * Messages of the family that has no number yet (type 0xffff) get that of the generic-netlink family named on the command line. Opening,
- * reading the file and resolving are not timed; everything from the first send to the last answer is.
+ * The command line names a generic-netlink family, whose number those messages get that have none yet (type 0xffff), or says "netfilter": then
+ * the socket is one of netfilter's, and every message has its type. Opening, reading the file and resolving are not timed; everything from the
+ * first send to the last answer is.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,12 +84,12 @@ static struct messages load(const char *path)
     return messages;
 }
 
-static int open_netlink(void)
+static int open_netlink(int protocol)
 {
     struct sockaddr_nl own = {.nl_family = AF_NETLINK};
     int buffer = BUFFER / 2;
     int on = 1;
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 
     if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof(own)) != 0) {
         fail("netlink socket");
@@ -214,9 +216,12 @@ static struct outcome run(const char *what, const char *file, const char *family
 {
     struct outcome outcome = {0, 0, 0};
     struct messages messages = load(file);
-    int fd = open_netlink();
+    bool netfilter = strcmp(family, "netfilter") == 0;
+    int fd = open_netlink(netfilter ? NETLINK_NETFILTER : NETLINK_GENERIC);
 
-    address_to(&messages, resolve(fd, family));
+    if (!netfilter) {
+        address_to(&messages, resolve(fd, family));
+    }
     int64_t start = now();
     if (strcmp(what, "send") == 0) {
         send_all(fd, &messages, size, &outcome);

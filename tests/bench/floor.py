@@ -55,7 +55,7 @@ def build() -> None:
 
 
 class Floor:
-    """The floor for one generic-netlink family."""
+    """The floor for one generic-netlink family, or for "netfilter"."""
 
     def __init__(self, family: str) -> None:
         build()

@@ -53,5 +53,5 @@ def test_every_file_opens_with_what_it_knows() -> None:
 
 
 def test_the_compiled_module_is_named_by_one_file_only() -> None:
-    users = [path.name for path in sorted(PACKAGE.rglob("*.py")) if "_core" in path.read_text()]
+    users = [path.name for path in sorted(PACKAGE.rglob("*.py")) if "ipvskit._core" in path.read_text()]
     assert users == ["__init__.py"], "only ipvskit/_native/__init__.py"
