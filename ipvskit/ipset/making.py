@@ -35,13 +35,14 @@ def _power_above(number: int) -> int:
 def sized(wanted: Set, count: int) -> Set:
     """The same set, with the sizes that were left open made for so many entries.
 
-    Growing costs the kernel up to three times as much as adding, so a hash begins with a bucket for every two elements (it holds up to twelve).
+    Growing costs the kernel up to three times as much as adding, so a hash begins with a bucket for every element: it holds up to twelve, but with half
+    as many buckets adding takes a tenth longer.
     """
     changes: dict[str, Any] = {}
     if "maxelem" in wanted.set_type.create_options and wanted.maxelem is None and count > _DEFAULT_MAXELEM:
         changes["maxelem"] = _power_above(count + count // 4)
     if "hashsize" in wanted.set_type.create_options and wanted.hashsize is None:
-        buckets = min(_power_above((count + 1) // 2), _MOST_BUCKETS)
+        buckets = min(_power_above(count), _MOST_BUCKETS)
         if buckets > _DEFAULT_HASHSIZE:
             changes["hashsize"] = buckets
     if "size" in wanted.set_type.create_options and wanted.size is None and count > 8:

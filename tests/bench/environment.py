@@ -29,6 +29,7 @@ def describe() -> dict[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "compiler": _first_line("cc", "--version"),
         "ipvsadm": _first_line("ipvsadm", "--version"),
+        "ipset": _first_line("ipset", "--version"),
         "pyroute2": _distribution("pyroute2"),
     }
 
