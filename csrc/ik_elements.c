@@ -201,6 +201,8 @@ int ik_elements_put(struct ik_elements *table, const struct ik_element *element)
     return result < 0 ? result : 1;
 }
 
+int ik_elements_settle(struct ik_elements *table) { return ik_index_settle(table); }
+
 long ik_elements_find(struct ik_elements *table, const struct ik_element *element)
 {
     uint8_t key[512];

@@ -39,6 +39,8 @@ int ik_elements_append(struct ik_elements *table, const struct ik_element *eleme
 int ik_elements_put(struct ik_elements *table, const struct ik_element *element);
 /* The record number, or -1; -ENOMEM when the index cannot be made. */
 long ik_elements_find(struct ik_elements *table, const struct ik_element *element);
+/* After elements were appended that may be there twice: each stays once, where it was first, with its last options. */
+int ik_elements_settle(struct ik_elements *table);
 /* 1: removed; 0: was not there. The last record takes its place, in lists of sets all behind it move up. */
 int ik_elements_remove(struct ik_elements *table, const struct ik_element *element);
 /* The element of this number, which must be less than the count; its comment points into the table. */

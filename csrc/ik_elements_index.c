@@ -167,6 +167,50 @@ void ik_index_remove(struct ik_elements *table, uint32_t number)
 
 void ik_index_moved(struct ik_elements *table, uint32_t from, uint32_t to) { table->index[slot_of(table, from)] = to + 1; }
 
+/* The record i goes to place `to`, unless its key is there already: then to its options. The number of records so far. */
+static size_t settle(struct ik_elements *table, uint64_t hash, size_t i, size_t to)
+{
+    uint8_t *record = ik_record(table, i);
+    uint32_t number = ik_index_find(table, record, hash);
+
+    if (number != IK_NOWHERE) {
+        memcpy(ik_record(table, number), record, table->layout.record);
+        return to;
+    }
+    if (to != i) {
+        memcpy(ik_record(table, to), record, table->layout.record);
+    }
+    insert(table, hash, (uint32_t)to);
+    return to + 1;
+}
+
+int ik_index_settle(struct ik_elements *table)
+{
+    uint64_t hashes[BATCH];
+    size_t count = table->count, to = 0;
+
+    /* Room for all of them, and an index of none. */
+    table->count = 0;
+    ik_index_drop(table);
+    int result = ik_index_make(table);
+    table->count = count;
+    if (result < 0) {
+        return result;
+    }
+    for (size_t start = 0; start < count; start += BATCH) {
+        size_t some = count - start < BATCH ? count - start : BATCH;
+        for (size_t i = 0; i < some; i++) {
+            hashes[i] = ik_key_hash(table, ik_record(table, start + i));
+            __builtin_prefetch(&table->index[hashes[i] & (table->slots - 1)], 1);
+        }
+        for (size_t i = 0; i < some; i++) {
+            to = settle(table, hashes[i], start + i, to);
+        }
+    }
+    table->count = to;
+    return 0;
+}
+
 void ik_index_match(const struct ik_elements *table, const struct ik_elements *other, uint32_t *found)
 {
     uint64_t hashes[BATCH];

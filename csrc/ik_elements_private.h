@@ -37,6 +37,8 @@ int ik_index_add(struct ik_elements *table, uint64_t hash);
 void ik_index_remove(struct ik_elements *table, uint32_t number);
 /* The record that had this number has another one now. */
 void ik_index_moved(struct ik_elements *table, uint32_t from, uint32_t to);
+/* Of records that have the same key the first one stays, with the options of the last one; then there is an index. */
+int ik_index_settle(struct ik_elements *table);
 /* found[i]: the number in `other` of the record i of `table`, or IK_NOWHERE. `other` has an index. */
 void ik_index_match(const struct ik_elements *table, const struct ik_elements *other, uint32_t *found);
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ipvskit.ipset.transport import Transport
     from ipvskit.model.address import Family
     from ipvskit.model.settype import SetType
+    from ipvskit.sets.definition import Set
 
 __all__ = ["Bulk", "OnError"]
 
@@ -31,6 +32,7 @@ OnError = Literal["continue", "stop"]
 
 #: Entries that are made into elements before they are sent: so few that the next ones find their memory still warm.
 PORTION = 1 << 14
+_OF_RANGES = 1 | 2 | 4  # bits of enum ik_present
 
 
 class Bulk:
@@ -47,7 +49,7 @@ class Bulk:
         *,
         exist: bool = False,
         on_error: OnError = "continue",
-        limit: Callable[[], int | None] = lambda: None,
+        held: Callable[[], Set],
     ) -> None:
         if on_error not in {"continue", "stop"}:
             raise InvalidConfig("on_error", on_error, '"continue" or "stop"')
@@ -57,8 +59,8 @@ class Bulk:
         self._name = name
         self._kind = kind
         self._family = family
-        self._limit = limit
-        self._limit_asked: int | None = None
+        self._ask_held = held
+        self._asked: Set | None = None
         self._done = 0
         self._failures: list[EntryFailure] = []
         self._stopped = False
@@ -156,8 +158,43 @@ class Bulk:
     def _send(
         self, table: native.Table, items: Sequence[Any], places: Sequence[int], start: int, end: int | None = None
     ) -> None:
+        if table.options & _OF_RANGES and "netmask" in self._kind.create_options and self._is_masked():
+            self._send_cut(items, places[:end], start)
+            return
         outcome = self._sender.send(table, 0, end)
         self._take(outcome, start, places.__getitem__, lambda at: entry_text(items[places[at]]))
+
+    @property
+    def _held(self) -> Set:
+        """The set as the kernel has it, asked for once."""
+        if self._asked is None:
+            self._asked = self._ask_held()
+        return self._asked
+
+    def _is_masked(self) -> bool:
+        return self._held.netmask is not None or self._held.bitmask is not None
+
+    def _send_cut(self, items: Sequence[Any], places: Sequence[int], start: int) -> None:
+        """For sets with a mask: the kernel cuts the first address of a range only, and so would store elements that no packet matches."""
+        for at in places:
+            text = entry_text(items[at])
+            try:
+                elements = Elements(self._held, [items[at]])
+            except InvalidEntry as error:
+                self._failures.append(EntryFailure(start + at, text, error))
+                self._stopped = self._stop
+                outcome = Outcome()
+            else:
+                outcome = self._sender.send(elements.table)
+                self._stopped = outcome.stopped
+            if outcome.refused:
+                self._failures.append(EntryFailure(start + at, text, self._refusal(outcome.refused[0][1], text)))
+            elif outcome.already and not outcome.done:
+                self.already.append(start + at)
+            else:
+                self._done += bool(outcome.done)
+            if self._stopped:
+                return
 
     def _take(self, outcome: Outcome, start: int, place: Callable[[int], int], text: Callable[[int], str]) -> None:
         self._done += outcome.done
@@ -170,9 +207,7 @@ class Bulk:
     def _refusal(self, error: int, entry: str) -> IpvskitError:
         made = refusal(self._command, error, f"{self._name}: {entry}", kind=self._kind.name)
         if isinstance(made, SetFull):
-            if self._limit_asked is None:
-                self._limit_asked = self._limit()
-            made.limit = self._limit_asked
+            made.limit = self._held.maxelem
             if made.limit is not None:
                 made.reason += f": it holds at most {made.limit} entries"
         return made

@@ -336,10 +336,10 @@ class Ipset:
             except SetNotFound:
                 raise refusal(command, errno.ENOENT, name) from None
 
-        def limit() -> int | None:
-            return self.set_status(name).set.maxelem
+        def as_held() -> Set:
+            return self.set_status(name).set
 
         asking = self._asking
         return bulk.Bulk(
-            asking.transport, asking.buffer, command, name, kind, family, exist=exist, on_error=on_error, limit=limit
+            asking.transport, asking.buffer, command, name, kind, family, exist=exist, on_error=on_error, held=as_held
         )

@@ -35,8 +35,8 @@ def _power_above(number: int) -> int:
 def sized(wanted: Set, count: int) -> Set:
     """The same set, with the sizes that were left open made for so many entries.
 
-    Growing costs the kernel up to three times as much as adding, so a hash begins with a bucket for every element: it holds up to twelve, but with half
-    as many buckets adding takes a tenth longer.
+    Growing costs the kernel up to three times as much as adding, so a hash begins with a bucket for every element: it holds up to twelve,
+    but with half as many buckets adding takes a tenth longer.
     """
     changes: dict[str, Any] = {}
     if "maxelem" in wanted.set_type.create_options and wanted.maxelem is None and count > _DEFAULT_MAXELEM:
