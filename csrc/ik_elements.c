@@ -125,19 +125,83 @@ static int grow(struct ik_elements *table)
     return ik_elements_reserve(table, table->capacity == 0 ? FIRST_CAPACITY : table->capacity + table->capacity / 2);
 }
 
+static uint32_t comment_at(const struct ik_elements *table, const uint8_t *record)
+{
+    uint32_t where;
+
+    memcpy(&where, record + table->layout.comment, sizeof(where));
+    return where;
+}
+
+/* Bytes of the comments that a record still has: others were replaced or removed. */
+static size_t comments_in_use(const struct ik_elements *table)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < table->count; i++) {
+        const uint8_t *record = ik_record(table, i);
+        if (ik_layout_present(&table->layout, record) & IK_HAS_COMMENT) {
+            bytes += (size_t)(uint8_t)table->heap[comment_at(table, record)] + 1;
+        }
+    }
+    return bytes;
+}
+
+/* Another heap, with those comments only that a record still has. */
+static int renew_heap(struct ik_elements *table, size_t capacity)
+{
+    char *heap = capacity > UINT32_MAX ? NULL : malloc(capacity);
+    size_t used = 0;
+
+    if (heap == NULL) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < table->count; i++) {
+        uint8_t *record = ik_record(table, i);
+        if (ik_layout_present(&table->layout, record) & IK_HAS_COMMENT) {
+            const char *comment = table->heap + comment_at(table, record);
+            size_t size = (size_t)(uint8_t)*comment + 1;
+            uint32_t where = (uint32_t)used;
+            memcpy(heap + used, comment, size);
+            memcpy(record + table->layout.comment, &where, sizeof(where));
+            used += size;
+        }
+    }
+    free(table->heap);
+    table->heap = heap;
+    table->heap_used = used;
+    table->heap_capacity = capacity;
+    return 0;
+}
+
+/* Looking through all records is worth it here, because between two times half of the heap is filled. */
+static int grow_heap(struct ik_elements *table)
+{
+    size_t used = comments_in_use(table);
+
+    if (used <= table->heap_capacity / 2) {
+        return renew_heap(table, table->heap_capacity == 0 ? FIRST_HEAP : table->heap_capacity);
+    }
+    size_t capacity = table->heap_capacity + table->heap_capacity / 2;
+    char *heap = capacity > UINT32_MAX ? NULL : realloc(table->heap, capacity);
+    if (heap == NULL) {
+        return -ENOMEM;
+    }
+    table->heap = heap;
+    table->heap_capacity = capacity;
+    return 0;
+}
+
 /* The comment into the heap; where it stands, or a negative errno. */
 static int64_t keep_comment(struct ik_elements *table, const struct ik_element *element)
 {
     size_t length = element->comment_length < IK_COMMENT ? element->comment_length : IK_COMMENT;
 
     if (length + 1 > table->heap_capacity - table->heap_used) {
-        size_t capacity = table->heap_capacity == 0 ? FIRST_HEAP : table->heap_capacity + table->heap_capacity / 2;
-        char *heap = capacity > UINT32_MAX ? NULL : realloc(table->heap, capacity);
-        if (heap == NULL) {
-            return -ENOMEM;
+        int result = grow_heap(table);
+        if (result < 0) {
+            return result;
         }
-        table->heap = heap;
-        table->heap_capacity = capacity;
     }
     size_t where = table->heap_used;
     table->heap[where] = (char)(uint8_t)length;
@@ -146,16 +210,18 @@ static int64_t keep_comment(struct ik_elements *table, const struct ik_element *
     return (int64_t)where;
 }
 
-static int store(struct ik_elements *table, const struct ik_element *element, uint8_t *record)
+/* The comment first: without memory for it, the record stays what it was. */
+static int store(struct ik_elements *table, const struct ik_element *element, size_t number)
 {
-    ik_layout_pack(&table->layout, element, record);
+    int64_t where = element->present & IK_HAS_COMMENT ? keep_comment(table, element) : 0;
+
+    if (where < 0) {
+        return (int)where;
+    }
+    ik_layout_pack(&table->layout, element, ik_record(table, number));
     if (element->present & IK_HAS_COMMENT) {
-        int64_t where = keep_comment(table, element);
-        if (where < 0) {
-            return (int)where;
-        }
         uint32_t field = (uint32_t)where;
-        memcpy(record + table->layout.comment, &field, sizeof(field));
+        memcpy(ik_record(table, number) + table->layout.comment, &field, sizeof(field));
     }
     return 0;
 }
@@ -165,7 +231,7 @@ int ik_elements_append(struct ik_elements *table, const struct ik_element *eleme
     int result = ik_elements_widen(table, element->present);
 
     result = result < 0 ? result : grow(table);
-    result = result < 0 ? result : store(table, element, ik_record(table, table->count));
+    result = result < 0 ? result : store(table, element, table->count);
     if (result < 0) {
         return result;
     }
@@ -190,9 +256,9 @@ int ik_elements_put(struct ik_elements *table, const struct ik_element *element)
     uint64_t hash = ik_key_hash(table, key);
     uint32_t number = ik_index_find(table, key, hash);
     if (number != IK_NOWHERE) {
-        return store(table, element, ik_record(table, number));
+        return store(table, element, number);
     }
-    result = store(table, element, ik_record(table, table->count));
+    result = store(table, element, table->count);
     if (result < 0) {
         return result;
     }
@@ -242,13 +308,21 @@ int ik_elements_remove(struct ik_elements *table, const struct ik_element *eleme
 void ik_elements_get(const struct ik_elements *table, size_t number, struct ik_element *out)
 {
     const uint8_t *record = ik_record(table, number);
-    uint32_t where;
 
     ik_layout_unpack(&table->layout, record, out);
     if (out->present & IK_HAS_COMMENT) {
-        memcpy(&where, record + table->layout.comment, sizeof(where));
+        uint32_t where = comment_at(table, record);
         out->comment_length = (uint8_t)table->heap[where];
         out->comment = table->heap + where + 1;
+    }
+}
+
+void ik_elements_get_next(const struct ik_elements *table, size_t number, struct ik_element *out)
+{
+    if (table->layout.options != 0) {
+        ik_elements_get(table, number, out);
+    } else {
+        ik_layout_unpack_key(&table->layout, ik_record(table, number), out);
     }
 }
 

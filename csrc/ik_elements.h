@@ -46,6 +46,9 @@ int ik_elements_remove(struct ik_elements *table, const struct ik_element *eleme
 /* The element of this number, which must be less than the count; its comment points into the table. */
 void ik_elements_get(const struct ik_elements *table, size_t number, struct ik_element *out);
 
+/* The same into one that had another element of the same table in it before, or nothing but zeros: what none of them has is not written again. */
+void ik_elements_get_next(const struct ik_elements *table, size_t number, struct ik_element *out);
+
 /* By key, as numbers. */
 int ik_elements_sort(struct ik_elements *table);
 /* Into `out` (empty, of the same shape): those of `table` that are so in respect of `other`; `options` are those to be compared. */

@@ -187,12 +187,15 @@ static size_t settle(struct ik_elements *table, uint64_t hash, size_t i, size_t 
 int ik_index_settle(struct ik_elements *table)
 {
     uint64_t hashes[BATCH];
-    size_t count = table->count, to = 0;
+    size_t count = table->count, to = 0, slots = FIRST_SLOTS;
 
-    /* Room for all of them, and an index of none. */
+    /* As many as adding one by one would have made: in a full index a search does not end. */
+    while (slots * 3 < count * 4) {
+        slots *= 2;
+    }
     table->count = 0;
     ik_index_drop(table);
-    int result = ik_index_make(table);
+    int result = make(table, slots);
     table->count = count;
     if (result < 0) {
         return result;
@@ -224,7 +227,9 @@ void ik_index_match(const struct ik_elements *table, const struct ik_elements *o
         }
         for (size_t i = 0; i < some; i++) {
             uint32_t number = other->index[hashes[i] & mask];
-            __builtin_prefetch(ik_record(other, number != 0 ? number - 1 : 0));
+            if (number != 0) {
+                __builtin_prefetch(ik_record(other, number - 1));
+            }
         }
         for (size_t i = 0; i < some; i++) {
             found[start + i] = ik_index_find(other, ik_record(table, start + i), hashes[i]);

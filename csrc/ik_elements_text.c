@@ -163,7 +163,7 @@ size_t ik_elements_format(const struct ik_elements *table, size_t start, const c
                           size_t *used)
 {
     const struct ik_shape *shape = ik_elements_shape(table);
-    struct ik_element element;
+    struct ik_element element = {0};
     size_t done = 0;
 
     *used = 0;
@@ -171,7 +171,7 @@ size_t ik_elements_format(const struct ik_elements *table, size_t start, const c
         if (room - *used < prefix_length + 1) {
             break;
         }
-        ik_elements_get(table, start + done, &element);
+        ik_elements_get_next(table, start + done, &element);
         size_t length = ik_element_format(shape, &element, out + *used + prefix_length, room - *used - prefix_length - 1);
         if (length == 0) {
             break;

@@ -25,6 +25,7 @@ struct transaction {
     bool stopped; /* the only answer so far is that the first request lacks the right */
     uint32_t datagrams;
     int64_t deadline_ms;
+    int timeout_ms;
     struct slots slots;
 };
 
@@ -41,6 +42,7 @@ static void prepare(struct transaction *run, struct ik_socket *sock, struct ik_r
     memset(run, 0, sizeof(*run));
     run->sock = sock;
     run->reply = reply;
+    run->timeout_ms = timeout_ms;
     run->deadline_ms = now_ms() + timeout_ms;
     for (size_t i = 0; i < IK_SLOTS; i++) {
         run->slots.rooms[i].iov_base = sock->scratch + i * sock->datagram;
@@ -205,6 +207,10 @@ static int collect(struct transaction *run)
         } else if (result > 0) {
             uint32_t before = run->reply->messages;
             result = take_all(run, result);
+            /* A dump may take long, as long as it goes on. */
+            if (run->dump && run->reply->messages != before) {
+                run->deadline_ms = now_ms() + run->timeout_ms;
+            }
             /* Other processes may send to our port for as long as they like. */
             if (result == 0 && !run->ended && run->reply->messages == before && now_ms() >= run->deadline_ms) {
                 result = -ETIMEDOUT;

@@ -149,6 +149,14 @@ void ik_layout_pack(const struct ik_layout *layout, const struct ik_element *ele
     }
 }
 
+void ik_layout_unpack_key(const struct ik_layout *layout, const uint8_t *record, struct ik_element *element)
+{
+    for (uint32_t i = 0; i < layout->key_moves; i++) {
+        const struct ik_move *move = &layout->moves[i];
+        ik_move_turned((uint8_t *)element + move->element, record + move->record, move->size, move->turn);
+    }
+}
+
 void ik_layout_unpack(const struct ik_layout *layout, const uint8_t *record, struct ik_element *element)
 {
     memset(element, 0, sizeof(*element));

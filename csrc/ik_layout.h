@@ -35,6 +35,7 @@ bool ik_layout_make(const struct ik_shape *shape, uint32_t options, struct ik_la
 void ik_layout_pack_key(const struct ik_layout *layout, const struct ik_element *element, uint8_t *record);
 /* All but the comment. */
 void ik_layout_pack(const struct ik_layout *layout, const struct ik_element *element, uint8_t *record);
+void ik_layout_unpack_key(const struct ik_layout *layout, const uint8_t *record, struct ik_element *element);
 void ik_layout_unpack(const struct ik_layout *layout, const uint8_t *record, struct ik_element *element);
 
 static inline uint32_t ik_layout_present(const struct ik_layout *layout, const uint8_t *record)

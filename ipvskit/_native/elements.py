@@ -140,8 +140,16 @@ class Table:
             return _fault(fault)
         return bool(checked(found))
 
+    def text(self, prefix: bytes) -> str:
+        """Lines of the prefix and the element."""
+        return "".join(str(piece, "utf-8", "surrogateescape") for piece in self._pieces(prefix))
+
     def chunks(self, prefix: bytes) -> Iterator[bytes]:
-        """Lines of the prefix and the element, some at a time."""
+        """The same, some at a time."""
+        return map(bytes, self._pieces(prefix))
+
+    def _pieces(self, prefix: bytes) -> Iterator[Any]:
+        """The same in one buffer, which the next piece overwrites."""
         room = _CHUNK + 2 * len(prefix)
         out = ffi.new("char[]", room)
         used = ffi.new("size_t *")
@@ -151,7 +159,7 @@ class Table:
                 done = lib.ik_elements_format(self._table, start, ffi.from_buffer(prefix), len(prefix), out, room, used)
             if not done:
                 return
-            yield bytes(ffi.buffer(out, used[0]))
+            yield ffi.buffer(out, used[0])
             start += done
 
     def rows(self, start: int, count: int) -> tuple[bytes, bytes]:

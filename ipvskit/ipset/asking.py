@@ -6,6 +6,7 @@ Knows: which command asks what. Must not know: entries, retries, what a caller w
 from __future__ import annotations
 
 import errno
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ipvskit._native.ipset import Listing, encode_commands, failures, parse_sets
@@ -17,7 +18,7 @@ from ipvskit.model.settype import SET_TYPES, SetType
 from ipvskit.sets.shape import listing_types
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ipvskit._native.elements import Table
     from ipvskit.ipset.transport import Transport
@@ -31,8 +32,21 @@ class Asking:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self.buffer = bytearray(transport.limits.send)
+        self._buffers: list[bytearray] = []
         self._revisions: dict[tuple[str, Family | None], tuple[int, int]] = {}
+
+    @contextmanager
+    def buffer(self) -> Iterator[bytearray]:
+        """A send buffer that nobody else uses meanwhile: threads may share a client."""
+        try:
+            # list.pop and list.append are atomic.
+            found = self._buffers.pop()
+        except IndexError:
+            found = bytearray(self.transport.limits.send)
+        try:
+            yield found
+        finally:
+            self._buffers.append(found)
 
     def execute(self, packed: Sequence[bytes]) -> tuple[dict[int, int], list[Header]]:
         """Refusals (error numbers) by the command's place, and what was answered. The commands go out in as few sends as they fit into."""
@@ -41,8 +55,9 @@ class Asking:
         start = 0
         while start < len(packed):
             portion = packed[start : start + self.transport.limits.singles]
-            done, used = encode_commands(b"".join(portion), self.buffer)
-            reply = self.transport.exchange(memoryview(self.buffer)[:used], done)
+            with self.buffer() as buffer:
+                done, used = encode_commands(b"".join(portion), buffer)
+                reply = self.transport.exchange(memoryview(buffer)[:used], done)
             if reply.lost:
                 raise AnswerLost(errno.ENOBUFS, "the receive buffer is too small for the answers", operation="ipset")
             if reply.data:

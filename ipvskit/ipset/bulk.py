@@ -21,7 +21,7 @@ from ipvskit.sets.shape import shape_of_type
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ipvskit.ipset.transport import Transport
+    from ipvskit.ipset.asking import Asking
     from ipvskit.model.address import Family
     from ipvskit.model.settype import SetType
     from ipvskit.sets.definition import Set
@@ -40,8 +40,7 @@ class Bulk:
 
     def __init__(
         self,
-        transport: Transport,
-        buffer: bytearray,
+        asking: Asking,
         command: Command,
         name: str,
         kind: SetType,
@@ -54,7 +53,8 @@ class Bulk:
         if on_error not in {"continue", "stop"}:
             raise InvalidConfig("on_error", on_error, '"continue" or "stop"')
         self._stop = on_error == "stop"
-        self._sender = Sender(transport, buffer, command, set_name(name), exist=exist, stop=self._stop)
+        self._asking = asking
+        self._sender = Sender(asking.transport, command, set_name(name), exist=exist, stop=self._stop)
         self._command = command
         self._name = name
         self._kind = kind
@@ -70,14 +70,15 @@ class Bulk:
     def run(self, entries: Iterable[Any]) -> EntriesReport:
         """Send them all."""
         try:
-            if isinstance(entries, Elements):
-                self._table(entries)
-            elif isinstance(entries, str | bytes):
+            if isinstance(entries, str | bytes):
                 raise InvalidConfig(
                     "entries", entries, "an iterable of entries (Elements.parse takes a text with many)"
                 )
-            else:
-                self._items(entries)
+            with self._asking.buffer() as self._sender.buffer:
+                if isinstance(entries, Elements):
+                    self._table(entries)
+                else:
+                    self._items(entries)
         except Exception as error:
             # Of the caller's iterable, or a handle closed meanwhile: what was done until then must not stay unsaid.
             error.add_note(f"of the bulk call until then: {self._report(stopped=True)}")

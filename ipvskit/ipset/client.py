@@ -15,7 +15,7 @@ from ipvskit.ipset.commands import Command, held
 from ipvskit.ipset.refusals import ALREADY, BUSY, EXIST_SETNAME2, REFERENCED, refusal
 from ipvskit.ipset.waiting import Patience
 from ipvskit.model.settype import SET_TYPES, SetType
-from ipvskit.sets.definition import Set, family_for
+from ipvskit.sets.definition import Set, family_for, with_options
 from ipvskit.sets.elements import Elements, entry_text
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Ipset:
         if table is None:
             return found
         contents = Elements.of_table(known_type(header), header.inet, table, found)
-        return replacing.with_options(found, entries=contents)
+        return with_options(found, entries=contents)
 
     def entries(self, name: str) -> Elements:
         """The contents of one set. Raises NotSupported for a type that is not known."""
@@ -101,7 +101,8 @@ class Ipset:
 
     def save(self, *names: str) -> str:
         """These sets, or all of them, as `ipset save` writes them; lists of sets last."""
-        return "".join(self.save_lines(*names))
+        found = [self.get(name) for name in names] if names else self.sets()
+        return "".join(f"create {each}\n{_added(each)}" for each in found)
 
     def save_lines(self, *names: str) -> Iterator[str]:
         """The same, a piece at a time: the `create` line of a set, then some `add` lines."""
@@ -339,7 +340,8 @@ class Ipset:
         def as_held() -> Set:
             return self.set_status(name).set
 
-        asking = self._asking
-        return bulk.Bulk(
-            asking.transport, asking.buffer, command, name, kind, family, exist=exist, on_error=on_error, held=as_held
-        )
+        return bulk.Bulk(self._asking, command, name, kind, family, exist=exist, on_error=on_error, held=as_held)
+
+
+def _added(of: Set) -> str:
+    return "" if of.entries is None else of.entries.to_text(f"add {of.name} ")

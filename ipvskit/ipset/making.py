@@ -13,6 +13,7 @@ from ipvskit.errors import SetExists
 from ipvskit.ipset import commands
 from ipvskit.ipset.commands import Command, held
 from ipvskit.ipset.refusals import refusal
+from ipvskit.sets.definition import with_options
 from ipvskit.sets.differences import differences
 from ipvskit.sets.revisions import choose
 
@@ -65,6 +66,8 @@ def check_existing(asking: Asking, wanted: Set, wish: Wish, *, exist: bool) -> N
     """There is a set of this name. Raises SetExists unless `exist` and it is as wanted."""
     header = asking.listing(wanted.name, commands.LIST_HEADERS)[0][0]
     there = held(header)
+    if wanted.entries is not None:
+        wanted = _fitting(wanted, there.set, len(wanted.entries))
     found = differences(wanted, there.set, there.revision, wish if isinstance(wish, int) else None)
     if exist and not found:
         return
@@ -74,3 +77,13 @@ def check_existing(asking: Asking, wanted: Set, wish: Wish, *, exist: bool) -> N
     error = SetExists(errno.EEXIST, reason, operation="create set", key=wanted.name)
     error.differences = tuple(found)
     raise error
+
+
+def _fitting(wanted: Set, there: Set, count: int) -> Set:
+    """The same set; where it leaves its size to its contents, with that of the one there, which was perhaps made for them."""
+    sizes = {
+        name: getattr(there, name)
+        for name in ("maxelem", "size")
+        if getattr(wanted, name) is None and (getattr(there, name) or 0) >= count
+    }
+    return with_options(wanted, **sizes) if sizes else wanted

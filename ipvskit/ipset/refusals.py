@@ -27,6 +27,7 @@ from ipvskit.errors import (
     SetTypeNotAvailable,
 )
 from ipvskit.ipset.commands import Command
+from ipvskit.modules import module_state, why_missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,16 +111,6 @@ _BY_COMMAND: Mapping[Command, Mapping[int, _Meaning]] = {
         errno.EBUSY: (SetBusy, "another program is listing one of the two"),
     },
     Command.TYPE: {FIND_TYPE: (SetTypeNotAvailable, "the kernel does not know the type, or not of this family")},
-    Command.PROTOCOL: {
-        errno.EINVAL: (
-            IpsetNotAvailable,
-            "this kernel has no ipset (CONFIG_IP_SET), or could not load its module ip_set",
-        ),
-        errno.EOPNOTSUPP: (
-            IpsetNotAvailable,
-            "this kernel has no ipset (CONFIG_IP_SET), or could not load its module ip_set",
-        ),
-    },
 }
 
 _ENTRY: Mapping[int, _Meaning] = {
@@ -185,10 +176,28 @@ def _kernel_name(kind: str, error: int) -> str:
     return f"IPSET_ERR_{names[place]}" if 0 <= place < len(names) else ""
 
 
+#: Netfilter knows no subsystem of this number; these commands are not refused with EINVAL for anything else.
+_WITHOUT_ARGUMENTS = frozenset(
+    {
+        Command.PROTOCOL,
+        Command.DESTROY,
+        Command.FLUSH,
+        Command.RENAME,
+        Command.SWAP,
+        Command.LIST,
+        Command.HEADER,
+        Command.TYPE,
+    }
+)
+
+
 def refusal(command: Command, error: int, key: object, *, kind: str = "") -> KernelError:
     """The exception for a refusal. `kind` is the type of the set, as far as it is known."""
     found = _meaning(command, kind, error)
     operation = _OPERATIONS.get(command, command.name.lower())
+    if error in {errno.EINVAL, errno.EOPNOTSUPP} and command in _WITHOUT_ARGUMENTS:
+        reason = why_missing("ip_set", "CONFIG_IP_SET", module_state("ip_set"))
+        return IpsetNotAvailable(error, f"ipset is not available: {reason}", operation=operation, key=key)
     text = _kernel_name(kind, error)
     if found is None:
         return KernelError(error, "" if error < _PRIVATE else "refused", operation=operation, key=key, text=text)

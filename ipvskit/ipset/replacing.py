@@ -19,7 +19,7 @@ from ipvskit.errors import IpvskitError, KernelError, SetFull, SetNotFound
 from ipvskit.ipset import commands
 from ipvskit.ipset.commands import held
 from ipvskit.ipset.making import make, sized
-from ipvskit.sets.definition import stored_set
+from ipvskit.sets.definition import with_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,8 +126,3 @@ def grown(asking: Asking, name: str, entries: Elements, *, grow: bool) -> tuple[
     if wanted.hashsize is not None:
         size = with_options(size, hashsize=max(size.hashsize or 0, min(wanted.hashsize, 1 << 16)))
     return old, size
-
-
-def with_options(of: Set, **changes: object) -> Set:
-    """The same set with other options, not checked: it is held as it is."""
-    return stored_set(**{field: getattr(of, field) for field in of.__slots__} | changes)

@@ -43,11 +43,10 @@ class Outcome:
 class Sender:
     """Sends tables to one set: `command` is ADD, DEL or TEST; with `exist` what is so already counts as done, and gets its options anew."""
 
-    def __init__(
-        self, transport: Transport, buffer: bytearray, command: Command, name: bytes, *, exist: bool, stop: bool
-    ) -> None:
+    def __init__(self, transport: Transport, command: Command, name: bytes, *, exist: bool, stop: bool) -> None:
         self._transport = transport
-        self._buffer = buffer
+        #: Where messages are made; to be given before the first one is.
+        self.buffer = bytearray()
         self._command = command
         self._name = name
         self._flags = 0 if exist else NLM_F_EXCL
@@ -73,7 +72,7 @@ class Sender:
             table,
             start,
             end - start,
-            self._buffer,
+            self.buffer,
             single=single,
             message=limits.message,
             most=most,
@@ -81,7 +80,7 @@ class Sender:
 
     def _exchange(self, used: int, count: int) -> Reply:
         try:
-            return self._transport.exchange(memoryview(self._buffer)[:used], count)
+            return self._transport.exchange(memoryview(self.buffer)[:used], count)
         except (ProtocolError, TimedOut):
             return Reply(lost=True)
 

@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from ipvskit import _native
 from ipvskit.errors import AnswerLost, KernelError
-from ipvskit.ipvs.availability import ipvs_not_available, load_ipvs, module_state
+from ipvskit.ipvs.availability import ipvs_not_available, load_ipvs
+from ipvskit.modules import module_state
 from ipvskit.netlink import NETLINK_GENERIC, Connection
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Backend(Protocol):
         """A file as it looks from inside the namespace. Raises OSError."""
 
     def module(self, name: str) -> str:
-        """What is known of a kernel module; see `ipvskit.ipvs.availability.module_state`."""
+        """What is known of a kernel module; see `ipvskit.modules.module_state`."""
 
     def close(self) -> None:
         """Let go of everything."""

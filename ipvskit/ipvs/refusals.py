@@ -26,10 +26,11 @@ from ipvskit.errors import (
     ServiceExists,
     ServiceNotFound,
 )
-from ipvskit.ipvs.availability import module_state, permission_denied
+from ipvskit.ipvs.availability import permission_denied
 from ipvskit.ipvs.operations import AddReal, AddService, Operation, ReplaceReal, ReplaceService, StartDaemon, describe
 from ipvskit.ipvs.records import Command
 from ipvskit.model.address import Family, family_of
+from ipvskit.modules import module_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable

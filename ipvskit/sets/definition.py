@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ipvskit.model.address import IPAddress
 
-__all__ = ["Set", "SetStatus", "family_for", "stored_set"]
+__all__ = ["Set", "SetStatus", "family_for", "stored_set", "with_options"]
 
 #: More buckets than this do not go into the kernel's table of pointers.
 MAX_HASHSIZE = 2**27
@@ -169,6 +169,11 @@ def stored_set(**values: Any) -> Set:
     made = object.__new__(Set)
     _fill(made, _UNSTATED | values)
     return made
+
+
+def with_options(of: Set, **changes: Any) -> Set:
+    """The same set with other options, not checked."""
+    return stored_set(**{name: getattr(of, name) for name in _FIELDS} | changes)
 
 
 def _elements(made: Set, entries: Any) -> Any:  # noqa: ANN401 - for another layer

@@ -269,7 +269,7 @@ class Elements:
 
     def to_text(self, prefix: str = "") -> str:
         """A line for each, as `ipset save` writes it; `prefix` ("add NAME ") stands before each."""
-        return b"".join(self.chunks(prefix)).decode("utf-8", "surrogateescape")
+        return self._table.text(prefix.encode("utf-8", "surrogateescape"))
 
     def chunks(self, prefix: str = "") -> Iterator[bytes]:
         """The same, about a megabyte at a time."""

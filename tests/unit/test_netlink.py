@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import ipvskit as ik
-from ipvskit import _native
+from ipvskit import _native, modules
 from ipvskit.ipvs import availability
 from ipvskit.netlink import NETLINK_GENERIC, NETLINK_ROUTE, Connection
 from ipvskit.netns import NetNS
@@ -186,15 +186,15 @@ def test_the_kernel_without_ipvs_says_what_is_missing(tmp_path: Path, monkeypatc
     monkeypatch.setattr(availability, "module_state", lambda name: "present")
     switch = tmp_path / "modules_disabled"
     switch.write_text("1\n")
-    monkeypatch.setattr(availability, "_DISABLED", switch)
+    monkeypatch.setattr(modules, "_DISABLED", switch)
     assert "switched off" in str(availability.ipvs_not_available(error))
 
 
 def test_module_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(availability, "_MODULES", tmp_path)
+    monkeypatch.setattr(modules, "_MODULES", tmp_path)
     folder = tmp_path / os.uname().release
-    assert availability.module_state("ip_vs_x") == "unknown"
+    assert modules.module_state("ip_vs_x") == "unknown"
     folder.mkdir()
     (folder / "modules.dep").write_text("kernel/net/netfilter/ipvs/ip_vs_x.ko: kernel/ip_vs.ko\n")
     (folder / "modules.builtin").write_text("kernel/net/netfilter/ipvs/ip_vs_y.ko\n")
-    assert [availability.module_state(f"ip_vs_{name}") for name in "xyz"] == ["present", "built in", "missing"]
+    assert [modules.module_state(f"ip_vs_{name}") for name in "xyz"] == ["present", "built in", "missing"]
