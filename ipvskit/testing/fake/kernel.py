@@ -5,6 +5,7 @@ Knows: what tests want to arrange. Must not know: requests.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ipvskit.ipvs import records
@@ -15,6 +16,9 @@ from ipvskit.model.key import ServiceKey
 from ipvskit.model.real import RealServer
 from ipvskit.netns import NetNS
 from ipvskit.testing.fake.backend import FakeBackend
+from ipvskit.testing.fake.ipset.adapter import Adapter, Names
+from ipvskit.testing.fake.ipset.kernel import FakeIpset
+from ipvskit.testing.fake.ipset.types import TYPES
 from ipvskit.testing.fake.lies import Lie, Lies, Told
 from ipvskit.testing.fake.network import ETHERNET, LOOPBACK, Interface
 from ipvskit.testing.fake.releases import Release
@@ -23,8 +27,10 @@ from ipvskit.testing.fake.settings import Settings
 from ipvskit.testing.fake.tables import HeldConnection, HeldReal, HeldService, Place, Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from ipvskit.ipset.replacing import Owner
+    from ipvskit.ipset.transport import Transport
     from ipvskit.ipvs.backend import Backend
     from ipvskit.ipvs.client import Ipvs
     from ipvskit.model.status import Stats
@@ -42,6 +48,8 @@ class World(NamedTuple):
     tables: Tables
     settings: Settings
     lies: Lies
+    sets: FakeIpset
+    names: Names
 
 
 class FakeKernel(Kernel):
@@ -49,7 +57,8 @@ class FakeKernel(Kernel):
 
     `release` is the kernel release that it behaves like, `schedulers` and `engines` are those that it has, `interfaces` its network, `ticks` its
     ticks per second (CONFIG_HZ), `cpus` its processors. `sysctls` gives settings other values than the defaults, as text; with None a setting is
-    absent. `same_as` makes it another handle on the tables of an existing one, as a restarted controller gets it; the rest then does not count.
+    absent. `set_types` are the types of sets that it has, `clock` tells the seconds that their timeouts go by. `same_as` makes it another handle on
+    the tables of an existing one, as a restarted controller gets it; the rest then does not count.
 
     What is deleted is remembered for ever: a real server that is added again has its old counters and connections, as it has in a real kernel
     for the first minute or two. Nothing expires, and no packets are forwarded: `connect`, `set_stats` and the like say what there was.
@@ -65,6 +74,8 @@ class FakeKernel(Kernel):
         ticks: int = 250,
         cpus: int = 4,
         sysctls: Mapping[str, str | None] | None = None,
+        set_types: Iterable[str] = tuple(TYPES),
+        clock: Callable[[], float] = time.monotonic,
         same_as: FakeKernel | None = None,
     ) -> None:
         super().__init__()
@@ -74,7 +85,9 @@ class FakeKernel(Kernel):
             known = Release.parse(release)
             network = {interface.name: interface for interface in interfaces}
             tables = Tables(known, ticks, frozenset(schedulers), frozenset(engines), network)
-            self._world = World(tables, Settings(known, cpus, sysctls or {}, tables.loaded), Lies())
+            settings = Settings(known, cpus, sysctls or {}, tables.loaded)
+            sets = FakeIpset(release, types=set_types, clock=clock)
+            self._world = World(tables, settings, Lies(), sets, Names())
         self._tables = self._world.tables
 
     def _open_netns(self, netns: NetNSLike) -> NetNS:
@@ -82,6 +95,22 @@ class FakeKernel(Kernel):
 
     def _open_backend(self) -> Backend:
         return self.backend(lies=True)
+
+    def _open_transport(self) -> Transport:
+        return Adapter(self.sets)
+
+    def _own(self, name: str) -> Owner | None:
+        return self._world.names.own(name)
+
+    @property
+    def sets(self) -> FakeIpset:
+        """The sets: lies about them, requests that came, what other programs do."""
+        return self._world.sets
+
+    @property
+    def names(self) -> Names:
+        """The names that are owned in this namespace."""
+        return self._world.names
 
     @property
     def world(self) -> World:
