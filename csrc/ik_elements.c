@@ -122,7 +122,7 @@ static int grow(struct ik_elements *table)
     if (table->count < table->capacity) {
         return 0;
     }
-    return ik_elements_reserve(table, table->capacity == 0 ? FIRST_CAPACITY : table->capacity + table->capacity / 2);
+    return ik_elements_reserve(table, table->capacity < FIRST_CAPACITY ? FIRST_CAPACITY : table->capacity + table->capacity / 2);
 }
 
 static uint32_t comment_at(const struct ik_elements *table, const uint8_t *record)

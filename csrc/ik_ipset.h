@@ -103,6 +103,7 @@ struct ik_ipset_batch {
     uint32_t flags;   /* NLM_F_EXCL */
     uint32_t single;  /* not 0: a message for each, so that each is answered; TEST knows nothing else */
     uint32_t message; /* bytes that a message may have */
+    uint32_t options; /* bits of present that are sent */
     char name[IK_NAME];
 };
 enum { IK_IPSET_MESSAGE_MAX = 65024 };

@@ -225,7 +225,7 @@ static const struct template *template_for(struct encoder *encoder, uint32_t wha
 
 static uint32_t what_of(const struct encoder *encoder, const uint8_t *record)
 {
-    uint32_t what = ik_layout_present(&encoder->table->layout, record);
+    uint32_t what = ik_layout_present(&encoder->table->layout, record) & encoder->batch->options;
 
     return encoder->physdev != 0 && record[encoder->physdev] != 0 ? what | PHYSDEV : what;
 }

@@ -11,6 +11,7 @@
 #include <linux/netlink.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { RESERVED = 1 << 21 }; /* elements that room is made for because a header says that there are so many */
 
@@ -106,6 +107,15 @@ static int add_set(struct ik_ipset_listing *listing, const struct ik_ipset_set *
     return listed->elements == NULL ? -ENOMEM : 0;
 }
 
+/* What the attributes by themselves do not tell: an address has so many bits, and the names of interfaces are shorter than others. */
+static bool makes_sense(const struct ik_shape *shape, const struct ik_element *element)
+{
+    const unsigned bits = shape->family == AF_INET6 ? 128 : 32;
+
+    return element->prefix[0] <= bits && element->prefix[1] <= bits &&
+           (!ik_shape_has(shape, IK_PART_INTERFACE) || element->name[IK_INTERFACE - 1] == 0);
+}
+
 static int add_elements(struct listed *listed, struct ik_reader payload)
 {
     const struct ik_shape *shape = ik_elements_shape(listed->elements);
@@ -123,7 +133,7 @@ static int add_elements(struct listed *listed, struct ik_reader payload)
             return result;
         }
         element.present &= ~meaningless;
-        result = ik_elements_append(listed->elements, &element);
+        result = makes_sense(shape, &element) ? ik_elements_append(listed->elements, &element) : -EBADMSG;
         if (result < 0) {
             return result;
         }

@@ -75,10 +75,11 @@ static int parse_refusal(struct ik_message *message, struct ik_ipset_failure *ou
     }
     memcpy(&error, message->payload.data, sizeof(error));
     memcpy(&request, message->payload.data + sizeof(error), sizeof(request));
-    if (error > 0 || error == INT32_MIN) {
+    if (error == INT32_MIN) {
         return -EBADMSG;
     }
-    out->error = (uint32_t)-error;
+    /* Types that mistake their own check for an error number answer with 1: refused, and why is not known. */
+    out->error = error > 0 ? EPROTO : (uint32_t)-error;
     (void)ik_skip(&message->payload, sizeof(error));
     if (message->flags & NLM_F_CAPPED || request.nlmsg_len > message->payload.left) {
         return 0;

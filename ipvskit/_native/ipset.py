@@ -69,11 +69,12 @@ def encode_elements(
     single: bool = False,
     message: int = MESSAGE_MAX,
     most: int = 1024,
+    options: int = 0xFFFFFFFF,
 ) -> tuple[int, int, list[int]]:
     """As many elements as fit, in messages numbered from 0: (how many, bytes, the number of each message's first element)."""
     batch = ffi.new(
         "struct ik_ipset_batch *",
-        {"command": command, "flags": flags, "single": single, "message": message, "name": name},
+        {"command": command, "flags": flags, "single": single, "message": message, "options": options, "name": name},
     )
     used, messages = ffi.new("size_t *"), ffi.new("size_t *")
     firsts = ffi.new("uint32_t[]", most)

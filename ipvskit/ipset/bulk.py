@@ -16,7 +16,7 @@ from ipvskit.ipset.report import EntriesReport, EntryFailure
 from ipvskit.ipset.sending import Outcome, Sender
 from ipvskit.sets.elements import Elements, entry_text, joined
 from ipvskit.sets.faults import invalid_entry
-from ipvskit.sets.shape import shape_of_type
+from ipvskit.sets.shape import option_bits, shape_of_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +32,7 @@ OnError = Literal["continue", "stop"]
 
 #: Entries that are made into elements before they are sent: so few that the next ones find their memory still warm.
 PORTION = 1 << 14
+_DATA = option_bits(("timeout", "packets", "bytes", "comment", "skbmark", "skbprio", "skbqueue"))
 _OF_RANGES = 1 | 2 | 4  # bits of enum ik_present
 
 
@@ -94,6 +95,9 @@ class Bulk:
             expected = f"elements of {self._kind} {self._family or ''}".strip() + f", as {self._name} is"
             raise InvalidConfig("entries", given, expected)
         table = entries.table
+        if self._needs_care(table):
+            self._items(entries)
+            return
         self._take(self._sender.send(table), 0, lambda at: at, lambda at: self._text(table, at))
 
     def _text(self, table: native.Table, at: int) -> str:
@@ -159,7 +163,7 @@ class Bulk:
     def _send(
         self, table: native.Table, items: Sequence[Any], places: Sequence[int], start: int, end: int | None = None
     ) -> None:
-        if table.options & _OF_RANGES and "netmask" in self._kind.create_options and self._is_masked():
+        if self._needs_care(table):
             self._send_cut(items, places[:end], start)
             return
         outcome = self._sender.send(table, 0, end)
@@ -172,11 +176,16 @@ class Bulk:
             self._asked = self._ask_held()
         return self._asked
 
-    def _is_masked(self) -> bool:
-        return self._held.netmask is not None or self._held.bitmask is not None
+    def _needs_care(self, table: native.Table) -> bool:
+        """Whether this kernel type does something else with these elements than what was asked for."""
+        if table.options & _OF_RANGES and "netmask" in self._kind.create_options:
+            # It cuts the first address of a range only, and so would store elements that no packet matches.
+            return self._held.netmask is not None or self._held.bitmask is not None
+        # It takes its own check for an error number, and goes on to the next element without a word.
+        return self._kind.name == "hash:ip,mac" and self._command is Command.ADD and bool(table.options & _DATA)
 
     def _send_cut(self, items: Sequence[Any], places: Sequence[int], start: int) -> None:
-        """For sets with a mask: the kernel cuts the first address of a range only, and so would store elements that no packet matches."""
+        """Checked and normalised for this very set, one by one."""
         for at in places:
             text = entry_text(items[at])
             try:

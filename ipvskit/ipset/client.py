@@ -256,7 +256,7 @@ class Ipset:
     # --- entries --------------------------------------------------------------------------------------------------------------------
 
     def add(self, name: str | Set, entry: AnyEntry, *, exist: bool = False) -> None:
-        """Put an entry into a set. With `exist`, one that is there gets these options instead of its own, all of them.
+        """Put an entry into a set. With `exist`, one that is there gets these options instead of its own; it only keeps counters that are not given.
 
         Raises EntryExists, SetFull, EntryRefused, OptionNotEnabled.
         """

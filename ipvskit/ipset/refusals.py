@@ -115,6 +115,7 @@ _BY_COMMAND: Mapping[Command, Mapping[int, _Meaning]] = {
 
 _ENTRY: Mapping[int, _Meaning] = {
     errno.EINVAL: (EntryRefused, "the kernel does not take this entry"),
+    errno.EPROTO: (EntryRefused, "the kernel refuses the entry and does not say why"),
     errno.ERANGE: (EntryRefused, "the range is larger than this kernel takes at once"),
     PROTOCOL: (
         EntryRefused,

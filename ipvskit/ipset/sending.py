@@ -19,12 +19,16 @@ from ipvskit.errors import AnswerLost, ProtocolError, TimedOut
 from ipvskit.ipset.commands import NLM_F_EXCL, Command
 from ipvskit.ipset.refusals import ALREADY
 from ipvskit.ipset.transport import Reply
+from ipvskit.sets.shape import option_bits
 
 if TYPE_CHECKING:
     from ipvskit._native.elements import Table
     from ipvskit.ipset.transport import Transport
 
 __all__ = ["Outcome", "Sender"]
+
+_ALL = 0xFFFFFFFF
+_DATA = option_bits(("timeout", "packets", "bytes", "comment", "skbmark", "skbprio", "skbqueue"))
 
 #: Parts of a portion that may be refused before the next one goes out in single messages.
 _MANY = 4
@@ -51,6 +55,8 @@ class Sender:
         self._name = name
         self._flags = 0 if exist else NLM_F_EXCL
         self._stop = stop
+        # To delete or test with counters changes them, and to do it with other options is refused where the set has no such option.
+        self._options = _ALL if command is Command.ADD else _ALL & ~_DATA
         self._single = command is Command.TEST
 
     def send(self, table: Table, start: int = 0, end: int | None = None) -> Outcome:
@@ -76,6 +82,7 @@ class Sender:
             single=single,
             message=limits.message,
             most=most,
+            options=self._options,
         )
 
     def _exchange(self, used: int, count: int) -> Reply:
