@@ -117,7 +117,7 @@ int ik_elements_widen(struct ik_elements *table, uint32_t options)
     return 0;
 }
 
-static int grow(struct ik_elements *table)
+int ik_elements_grow(struct ik_elements *table)
 {
     if (table->count < table->capacity) {
         return 0;
@@ -230,7 +230,7 @@ int ik_elements_append(struct ik_elements *table, const struct ik_element *eleme
 {
     int result = ik_elements_widen(table, element->present);
 
-    result = result < 0 ? result : grow(table);
+    result = result < 0 ? result : ik_elements_grow(table);
     result = result < 0 ? result : store(table, element, table->count);
     if (result < 0) {
         return result;
@@ -247,7 +247,7 @@ int ik_elements_put(struct ik_elements *table, const struct ik_element *element)
     uint8_t key[512];
     int result = ik_elements_widen(table, element->present);
 
-    result = result < 0 ? result : grow(table);
+    result = result < 0 ? result : ik_elements_grow(table);
     result = result < 0 ? result : ik_index_make(table);
     if (result < 0) {
         return result;

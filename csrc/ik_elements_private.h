@@ -43,6 +43,7 @@ int ik_index_settle(struct ik_elements *table);
 void ik_index_match(const struct ik_elements *table, const struct ik_elements *other, uint32_t *found);
 
 /* ik_elements.c */
+int ik_elements_grow(struct ik_elements *table); /* room for one more */
 int ik_elements_widen(struct ik_elements *table, uint32_t options);
 bool ik_same_options(const struct ik_element *one, const struct ik_element *two, uint32_t options);
 

@@ -4,6 +4,7 @@
  *
  * The first message of a set has its header and the first elements; those that follow have its name and more elements.
  */
+#include "ik_ipset_pattern.h"
 #include "ik_ipset_wire.h"
 #include "ik_socket.h"
 
@@ -18,6 +19,7 @@ enum { RESERVED = 1 << 21 }; /* elements that room is made for because a header 
 struct listed {
     struct ik_ipset_set set;
     struct ik_elements *elements;
+    struct ik_pattern pattern;
 };
 
 struct ik_ipset_listing {
@@ -98,6 +100,7 @@ static int add_set(struct ik_ipset_listing *listing, const struct ik_ipset_set *
     struct listed *listed = &listing->sets[listing->count];
     listed->set = *set;
     listed->elements = NULL;
+    listed->pattern.length = 0;
     listing->count++;
     const struct ik_shape *shape = set->present & IK_SET_NAME2 ? shape_of(listing, set) : NULL;
     if (shape == NULL) {
@@ -116,34 +119,46 @@ static bool makes_sense(const struct ik_shape *shape, const struct ik_element *e
            (!ik_shape_has(shape, IK_PART_INTERFACE) || element->name[IK_INTERFACE - 1] == 0);
 }
 
-static int add_elements(struct listed *listed, struct ik_reader payload)
+/* Now its options are known, and with them the room that each of the others takes. */
+static int make_room(struct listed *listed)
+{
+    uint32_t expected = listed->set.elements < RESERVED ? listed->set.elements : RESERVED;
+
+    return ik_elements_count(listed->elements) == 1 ? ik_elements_reserve(listed->elements, expected) : 0;
+}
+
+static int add_element(struct listed *listed, struct ik_reader payload)
 {
     const struct ik_shape *shape = ik_elements_shape(listed->elements);
     const uint32_t meaningless = shape->flags & IK_SHAPE_MAC_IS_VALUE ? 0 : IK_HAS_MAC;
     struct ik_element element;
+    int result = ik_pattern_append(&listed->pattern, listed->elements, &payload);
+
+    if (result != 0) {
+        return result < 0 ? result : 0;
+    }
+    result = ik_ipset_decode_element(payload, &element);
+    element.present &= ~meaningless;
+    if (result == 0 && !makes_sense(shape, &element)) {
+        result = -EBADMSG;
+    }
+    result = result < 0 ? result : ik_elements_append(listed->elements, &element);
+    if (result < 0) {
+        return result;
+    }
+    ik_pattern_learn(&listed->pattern, listed->elements, payload, element.present);
+    return make_room(listed);
+}
+
+static int add_elements(struct listed *listed, struct ik_reader payload)
+{
     struct ik_attr attr;
     int more;
 
     while ((more = ik_quick_attr(&payload, &attr)) > 0) {
-        if (attr.type != IK_A_DATA) {
-            continue;
-        }
-        int result = ik_ipset_decode_element(attr.payload, &element);
+        int result = attr.type == IK_A_DATA ? add_element(listed, attr.payload) : 0;
         if (result < 0) {
             return result;
-        }
-        element.present &= ~meaningless;
-        result = makes_sense(shape, &element) ? ik_elements_append(listed->elements, &element) : -EBADMSG;
-        if (result < 0) {
-            return result;
-        }
-        if (ik_elements_count(listed->elements) == 1) {
-            /* Now its options are known, and with them the room that each of the others takes. */
-            uint32_t expected = listed->set.elements < RESERVED ? listed->set.elements : RESERVED;
-            result = ik_elements_reserve(listed->elements, expected);
-            if (result < 0) {
-                return result;
-            }
         }
     }
     return more;
