@@ -63,6 +63,9 @@ static bool add_value(struct ik_pattern *pattern, const struct ik_layout *layout
             return false;
         }
         if (spec->element == FIELD(prefix) || spec->element == FIELD(prefix) + 1) {
+            if (pattern->prefixes[1] != 0) {
+                return false;
+            }
             pattern->prefixes[pattern->prefixes[0] != 0] = (uint16_t)(attr->payload.data - start);
         }
         pattern->moves[pattern->count++] = (struct ik_move){.element = (uint16_t)(attr->payload.data - start),

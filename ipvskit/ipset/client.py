@@ -69,11 +69,13 @@ class Ipset:
         Each is read in one piece, but one after the other: what changes meanwhile may be seen or not. A set whose type this version of ipvskit does
         not know is there without entries.
         """
-        return [self._set(*found) for found in self._asking.listing(None, 0 if entries else commands.LIST_HEADERS)]
+        found = self._asking.listing(None, 0 if entries else commands.LIST_HEADERS)
+        return [self._set(header, table if entries else None) for header, table in found]
 
     def get(self, name: str, *, entries: bool = True) -> Set:
         """One set."""
-        return self._set(*self._asking.listing(name, 0 if entries else commands.LIST_HEADERS)[0])
+        header, table = self._asking.listing(name, 0 if entries else commands.LIST_HEADERS)[0]
+        return self._set(header, table if entries else None)
 
     @staticmethod
     def _set(header: commands.Header, table: Any) -> Set:  # noqa: ANN401 - the C table

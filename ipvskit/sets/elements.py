@@ -234,9 +234,8 @@ class Elements:
     def __or__(self, other: Elements) -> Elements:
         if not isinstance(other, Elements):
             return NotImplemented
-        self._check_kind(other)
         made = self.copy()
-        made._table.merge(other._table)
+        made.update(other)
         return made
 
     def __xor__(self, other: Elements) -> Elements:

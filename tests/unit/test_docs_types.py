@@ -19,7 +19,8 @@ def written(text: str) -> str:
     """The page with the table of today."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
-    assert begin and end, f"{PAGE.name} has no table between {BEGIN.strip()} and {END.strip()}"
+    if not begin or not end:
+        raise AssertionError(f"{PAGE.name} has no table between {BEGIN.strip()} and {END.strip()}")
     return before + begin + type_table() + end + after
 
 
