@@ -74,6 +74,11 @@ struct ik_text_result {
 enum ik_intake { IK_PUT, IK_APPEND, IK_REMOVE, IK_EVERY_LINE = 8 /* with one of the others: a line that is nothing is a fault too */ };
 int ik_elements_parse(struct ik_elements *table, int intake, uint64_t most, const char *text, size_t length, struct ik_fault *faults,
                       size_t room, struct ik_text_result *result);
+/* Lines into elements as the kernel would list them, appended whether they are there or not: so that each stays one of its own line. Line i made the elements
+ * up to number ends[i], or none, because of faults[i] (code 0: none). Stops behind the line that fills the table up to `limit`, and after `room` lines.
+ * How many lines were taken, and of how many bytes; -ENOMEM. */
+long ik_elements_expand(struct ik_elements *table, uint64_t most, const char *text, size_t length, uint32_t *ends, struct ik_fault *faults,
+                        size_t room, size_t limit, size_t *taken);
 /* Into `table`, of the same parts and family: all of `from`, normalised anew. At the first fault: -EINVAL, and fault->line is its number. */
 int ik_elements_adopt(struct ik_elements *table, const struct ik_elements *from, int intake, uint64_t most, struct ik_fault *fault,
                       struct ik_text_result *result);

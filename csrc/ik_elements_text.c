@@ -121,6 +121,42 @@ int ik_elements_parse(struct ik_elements *table, int intake, uint64_t most, cons
     return 0;
 }
 
+static int append(void *table, const struct ik_element *element) { return ik_elements_append(table, element); }
+
+/* 0, also where there is a fault; -ENOMEM. */
+static int expand_line(struct ik_elements *table, uint64_t most, const char *line, size_t length, struct ik_fault *fault)
+{
+    const struct ik_shape *shape = ik_elements_shape(table);
+    struct ik_element element;
+
+    memset(fault, 0, sizeof(*fault));
+    trim(&line, &length);
+    int result = ik_element_parse(shape, line, length, &element, fault);
+    result = result < 0 ? result : ik_element_normalise(shape, &element, most, append, table, fault);
+    return result == -EINVAL ? 0 : result;
+}
+
+long ik_elements_expand(struct ik_elements *table, uint64_t most, const char *text, size_t length, uint32_t *ends, struct ik_fault *faults,
+                        size_t room, size_t limit, size_t *taken)
+{
+    size_t lines = 0;
+
+    *taken = 0;
+    while (*taken < length && lines < room && (lines == 0 || ik_elements_count(table) < limit)) {
+        const char *line = text + *taken;
+        const char *end = memchr(line, '\n', length - *taken);
+        size_t line_length = end != NULL ? (size_t)(end - line) : length - *taken;
+        int result = expand_line(table, most, line, line_length, &faults[lines]);
+        if (result < 0) {
+            return result;
+        }
+        faults[lines].line = (uint32_t)lines;
+        ends[lines++] = (uint32_t)ik_elements_count(table);
+        *taken += line_length + (end != NULL);
+    }
+    return (long)lines;
+}
+
 int ik_elements_adopt(struct ik_elements *table, const struct ik_elements *from, int intake, uint64_t most, struct ik_fault *fault,
                       struct ik_text_result *result)
 {

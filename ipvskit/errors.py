@@ -116,6 +116,9 @@ class InvalidEntry(InvalidConfig):
         return f"entry {self.line}: {super().__str__()}" if self.line else super().__str__()
 
 
+_LAST_ERRNO = 4095
+
+
 class KernelError(IpvskitError, OSError):
     """The kernel refused an operation.
 
@@ -138,7 +141,9 @@ class KernelError(IpvskitError, OSError):
 
     def __str__(self) -> str:
         what = " ".join(str(part) for part in (self.operation, self.key) if part is not None and part != "")
-        kernel = errno_name(self.errno) + (f": {self.text}" if self.text else "")
+        # The numbers of ipset have no names but those in the text, and mean nothing without them.
+        own = self.text if self.text and (self.errno or 0) > _LAST_ERRNO else ""
+        kernel = own or errno_name(self.errno) + (f": {self.text}" if self.text else "")
         return f"{what}: {self.reason} [{kernel}]" if what else f"{self.reason} [{kernel}]"
 
 

@@ -27,12 +27,14 @@ class Kernel:
     """The kernel's load balancer and its sets in one network namespace.
 
     `netns` is None (the caller's own), a name as `ip netns` shows it, a path, a process id, or anything with a descriptor. `timeout` (seconds) bounds
-    the wait for an answer. Sockets are opened when they are first needed. Use it with `with`, or call `close()`.
+    the wait for an answer, `patience` (seconds) how long to try again while another program holds a set.
+    Sockets are opened when they are first needed. Use it with `with`, or call `close()`.
     """
 
-    def __init__(self, netns: NetNSLike = None, *, timeout: float = 5.0) -> None:
+    def __init__(self, netns: NetNSLike = None, *, timeout: float = 5.0, patience: float = 2.0) -> None:
         self._netns = self._open_netns(netns)
         self._timeout = timeout
+        self._patience = patience
         self._ipvs: Ipvs | None = None
         self._backend: Backend | None = None
         self._ipset: Ipset | None = None
@@ -80,11 +82,12 @@ class Kernel:
             raise ClosedError("this kernel handle is closed")
         if self._ipset is None:
             from ipvskit.ipset.client import Ipset
+            from ipvskit.ipset.waiting import Patience
 
             with self._lock:
                 if self._ipset is None:
                     self._transport = self._open_transport()
-                    self._ipset = Ipset(self._transport, self._own)
+                    self._ipset = Ipset(self._transport, self._own, Patience(self._patience))
         return self._ipset
 
     def close(self) -> None:

@@ -131,6 +131,20 @@ class Table:
         found = [_fault(faults[i]) for i in range(min(result.faults, room))]
         return Intake(result.lines, result.changed, found, result.faults)
 
+    def expand(self, most: int, text: bytes, start: int, room: int, limit: int) -> tuple[list[int], list[Fault], int]:
+        """Append the lines from byte `start` on as the kernel would list them, each by itself, until there are `limit` elements.
+
+        For each line the number of elements so far, the faults, and where the rest begins.
+        """
+        ends = ffi.new("uint32_t[]", room)
+        faults = ffi.new("struct ik_fault[]", room)
+        taken = ffi.new("size_t *")
+        with self._lock:
+            data = ffi.from_buffer(text) + start
+            length = len(text) - start
+            lines = checked(lib.ik_elements_expand(self._table, most, data, length, ends, faults, room, limit, taken))
+        return list(ends[0:lines]), [_fault(faults[i]) for i in range(lines) if faults[i].code], start + taken[0]
+
     def contains(self, text: bytes) -> bool | Fault:
         """Whether everything that this text stands for is there."""
         fault = ffi.new("struct ik_fault *")

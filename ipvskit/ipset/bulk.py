@@ -5,21 +5,23 @@ Knows: portions, which entry an element came from. Must not know: messages (`sen
 
 from __future__ import annotations
 
-from itertools import islice
+from bisect import bisect_right
+from collections import Counter
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from ipvskit._native import elements as native
-from ipvskit.errors import InvalidConfig, InvalidEntry, IpvskitError, SetFull
+from ipvskit.errors import EntryRefused, InvalidConfig, InvalidEntry, IpvskitError, SetFull
 from ipvskit.ipset.commands import Command, set_name
-from ipvskit.ipset.refusals import refusal
+from ipvskit.ipset.refusals import OUTSIDE, refusal
 from ipvskit.ipset.report import EntriesReport, EntryFailure
 from ipvskit.ipset.sending import Outcome, Sender
-from ipvskit.sets.elements import Elements, entry_text, joined
+from ipvskit.sets.elements import MOST, Elements, entry_text, joined
 from ipvskit.sets.faults import invalid_entry
-from ipvskit.sets.shape import option_bits, shape_of_type
+from ipvskit.sets.shape import option_bits, shape_of_set, shape_of_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ipvskit.ipset.asking import Asking
     from ipvskit.model.address import Family
@@ -33,6 +35,8 @@ OnError = Literal["continue", "stop"]
 #: Entries that are made into elements before they are sent: so few that the next ones find their memory still warm.
 PORTION = 1 << 14
 _DATA = option_bits(("timeout", "packets", "bytes", "comment", "skbmark", "skbprio", "skbqueue"))
+#: Elements that ranges may become before they are sent.
+_EXPANDED = 1 << 20
 _OF_RANGES = 1 | 2 | 4  # bits of enum ik_present
 
 
@@ -95,7 +99,7 @@ class Bulk:
             expected = f"elements of {self._kind} {self._family or ''}".strip() + f", as {self._name} is"
             raise InvalidConfig("entries", given, expected)
         table = entries.table
-        if self._needs_care(table):
+        if self._is_swallowed(table):
             self._items(entries)
             return
         self._take(self._sender.send(table), 0, lambda at: at, lambda at: self._text(table, at))
@@ -163,11 +167,69 @@ class Bulk:
     def _send(
         self, table: native.Table, items: Sequence[Any], places: Sequence[int], start: int, end: int | None = None
     ) -> None:
-        if self._needs_care(table):
-            self._send_cut(items, places[:end], start)
+        chosen = places if end is None else places[:end]
+        if table.options & _OF_RANGES or self._is_swallowed(table):
+            self._send_expanded(items, chosen, start)
             return
         outcome = self._sender.send(table, 0, end)
-        self._take(outcome, start, places.__getitem__, lambda at: entry_text(items[places[at]]))
+        self._take(outcome, start, chosen.__getitem__, lambda at: entry_text(items[chosen[at]]))
+
+    def _send_expanded(self, items: Sequence[Any], places: Sequence[int], start: int) -> None:
+        """As the elements that each item stands for.
+
+        The kernel itself ends a range at the first element that is so already, and says no more than that. An item is done if any of its elements
+        was, failed if any of them did, and else it was so already.
+        """
+        strict = self._kind.name == "hash:ip,mac" or self._is_masked()
+        table = native.Table(shape_of_set(self._held) if strict else shape_of_type(self._kind, self._family))
+        data = joined([items[place] for place in places])
+        begin = line = 0
+        while line < len(places) and not self._stopped:
+            table.clear()
+            ends, faults, begin = table.expand(MOST, data, begin, len(places) - line, _EXPANDED)
+            # None: a range where a single element is wanted.
+            wrong: dict[int, native.Fault | None] = {fault.line: fault for fault in faults}
+            if self._command is Command.TEST:
+                wrong |= {at: None for at, (low, high) in enumerate(pairwise([0, *ends])) if high - low > 1}
+            self._send_items(table, items, places[line : line + len(ends)], start, ends, wrong)
+            line += len(ends)
+
+    def _send_items(
+        self,
+        table: native.Table,
+        items: Sequence[Any],
+        places: Sequence[int],
+        start: int,
+        ends: Sequence[int],
+        wrong: Mapping[int, native.Fault | None],
+    ) -> None:
+        end = ends[min(wrong)] if self._stop and wrong else None
+        outcome = self._sender.send(table, 0, end)
+        refused: dict[int, int] = {}
+        for at, error in outcome.refused:
+            refused.setdefault(bisect_right(ends, at), error)
+        so_already = Counter(bisect_right(ends, at) for at in outcome.already)
+        self._stopped = outcome.stopped
+        last = min([*refused, *wrong], default=len(places)) if self._stop else len(places)
+        for at, (low, high) in enumerate(pairwise([0, *ends])):
+            if at > last:
+                break
+            text = entry_text(items[places[at]])
+            place = start + places[at]
+            if at in wrong:
+                self._failures.append(EntryFailure(place, text, self._fault(wrong[at], text, place)))
+                self._stopped = self._stop
+            elif at in refused:
+                self._failures.append(EntryFailure(place, text, self._refusal(refused[at], text)))
+            elif so_already[at] == high - low:
+                self.already.append(place)
+            else:
+                self._done += 1
+
+    def _fault(self, fault: native.Fault | None, text: str, place: int) -> InvalidEntry:
+        if fault is None:
+            return InvalidEntry("entry", text, "a single element: the kernel looks for one at a time", place)
+        return invalid_entry(fault, self._kind, text, place)
 
     @property
     def _held(self) -> Set:
@@ -176,35 +238,15 @@ class Bulk:
             self._asked = self._ask_held()
         return self._asked
 
-    def _needs_care(self, table: native.Table) -> bool:
-        """Whether this kernel type does something else with these elements than what was asked for."""
-        if table.options & _OF_RANGES and "netmask" in self._kind.create_options:
-            # It cuts the first address of a range only, and so would store elements that no packet matches.
-            return self._held.netmask is not None or self._held.bitmask is not None
-        # It takes its own check for an error number, and goes on to the next element without a word.
+    def _is_swallowed(self, table: native.Table) -> bool:
+        """Whether the kernel would skip elements with options that the set lacks, without a word: it takes its own check for an error number."""
         return self._kind.name == "hash:ip,mac" and self._command is Command.ADD and bool(table.options & _DATA)
 
-    def _send_cut(self, items: Sequence[Any], places: Sequence[int], start: int) -> None:
-        """Checked and normalised for this very set, one by one."""
-        for at in places:
-            text = entry_text(items[at])
-            try:
-                elements = Elements(self._held, [items[at]])
-            except InvalidEntry as error:
-                self._failures.append(EntryFailure(start + at, text, error))
-                self._stopped = self._stop
-                outcome = Outcome()
-            else:
-                outcome = self._sender.send(elements.table)
-                self._stopped = outcome.stopped
-            if outcome.refused:
-                self._failures.append(EntryFailure(start + at, text, self._refusal(outcome.refused[0][1], text)))
-            elif outcome.already and not outcome.done:
-                self.already.append(start + at)
-            else:
-                self._done += bool(outcome.done)
-            if self._stopped:
-                return
+    def _is_masked(self) -> bool:
+        # The kernel cuts the first address of a range only, and so would store elements that no packet matches.
+        return "netmask" in self._kind.create_options and (
+            self._held.netmask is not None or self._held.bitmask is not None
+        )
 
     def _take(self, outcome: Outcome, start: int, place: Callable[[int], int], text: Callable[[int], str]) -> None:
         self._done += outcome.done
@@ -216,8 +258,11 @@ class Bulk:
 
     def _refusal(self, error: int, entry: str) -> IpvskitError:
         made = refusal(self._command, error, f"{self._name}: {entry}", kind=self._kind.name)
+        if isinstance(made, EntryRefused) and error == OUTSIDE and self._kind.name.startswith("bitmap"):
+            made.limit = self._held.range
+            made.reason += f": it holds {made.limit}"
         if isinstance(made, SetFull):
             made.limit = self._held.maxelem
             if made.limit is not None:
-                made.reason += f": it holds at most {made.limit} entries"
+                made.reason += f": maxelem is {made.limit}"
         return made

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from ipvskit.errors import ProtocolError, SetNotFound, SetReferenced
+from ipvskit.errors import InvalidConfig, ProtocolError, SetNotFound, SetReferenced
 from ipvskit.ipset import bulk, commands, making, replacing
 from ipvskit.ipset.asking import Asking, known_type
 from ipvskit.ipset.commands import Command, held
@@ -42,7 +42,8 @@ class Ipset:
 
     Every call may raise SetNotFound for a set that is not there, PermissionDenied without CAP_NET_ADMIN in the user namespace that owns the network
     namespace, InvalidConfig (InvalidEntry) for values that no kernel takes, before anything is sent. Where another program is listing a set, or a
-    reference to it is just being let go, calls wait a little (2 seconds, 0.3 seconds) before they raise SetBusy or SetReferenced.
+    reference to it is just being let go, calls wait a little before they raise SetBusy or SetReferenced: as long as the kernel handle's `patience`,
+    and a sixth of that.
     """
 
     def __init__(self, transport: Transport, own: Own, patience: Patience | None = None) -> None:
@@ -152,24 +153,18 @@ class Ipset:
         revision: Wish = "compatible",
         exist: bool = False,
         **options: Any,
-    ) -> None:
+    ) -> bool:
         """Make a set: `create(Set(...))`, `create("name", "hash:ip", timeout=300)` or `create("name hash:ip timeout 300")`.
 
         Its revision is the lowest that has what is asked for, so that older ipset binaries can list it; or "latest", or a number. If it has
         entries they are added, and sizes that were left open are made for them; when one of them is refused the set is destroyed again and
         BulkFailed raised. With `exist` an existing set that is as asked for is left as it is (and gets the entries); the kernel's own check of that
-        ignores family and sizes, so it is made here.
+        ignores family and sizes, so it is made here. Returns whether the set is new.
 
         Raises SetExists, whose `differences` say in what the existing one is not as asked for; SetTypeNotAvailable, SetFeatureNotAvailable,
         SetLimitReached.
         """
-        made = (
-            wanted
-            if isinstance(wanted, Set)
-            else Set(wanted, type, **options)
-            if type is not None
-            else Set.parse(wanted)
-        )
+        made = _definition(wanted, type, options)
         contents = made.entries
         features = self._features(made)
         sized = making.sized(made, len(contents)) if contents is not None else made
@@ -177,11 +172,12 @@ class Ipset:
         if not new:
             making.check_existing(self._asking, made, revision, exist=exist)
         if contents is None:
-            return
+            return new
         report = self.add_entries(made, contents, exist=not new)
         if report.failures and new:
             self.destroy(made.name, exist=True)
         report.raise_for_failures()
+        return new
 
     @staticmethod
     def _features(wanted: Set) -> frozenset[str]:
@@ -252,7 +248,7 @@ class Ipset:
             if not count:
                 raise refusal(Command.SWAP, errno.EBUSY, name)
             made.references = count
-            made.reason = f"{count} rule{'s' if count > 1 else ''} or lists refer to it"
+            made.reason = f"references to it from rules and lists: {count}"
         raise made
 
     # --- entries --------------------------------------------------------------------------------------------------------------------
@@ -269,16 +265,17 @@ class Ipset:
         self._single(Command.DEL, name, entry, exist)
 
     def test(self, name: str | Set, entry: AnyEntry) -> bool:
-        """Whether the set matches: an address is looked for in every network that holds it, exceptions (nomatch) respected. Raises EntryRefused."""
-        return self.test_entries(name, [entry])[0]
+        """Whether the set matches: an address is looked for in every network that holds it, exceptions (nomatch) respected. Raises InvalidEntry."""
+        return not self._single(Command.TEST, name, entry, True)
 
-    def _single(self, command: Command, name: str | Set, entry: AnyEntry, exist: bool) -> None:
+    def _single(self, command: Command, name: str | Set, entry: AnyEntry, exist: bool) -> int:
         run = self._bulk(command, name, exist=exist)
         report = run.run([entry])
         for failure in report.failures:
             raise failure.error
         if report.already and not exist:
             raise refusal(command, ALREADY, f"{report.set_name}: {entry_text(entry)}")
+        return report.already
 
     def add_entries(
         self, name: str | Set, entries: Iterable[AnyEntry], *, exist: bool = False, on_error: bulk.OnError = "continue"
@@ -343,6 +340,17 @@ class Ipset:
             return self.set_status(name).set
 
         return bulk.Bulk(self._asking, command, name, kind, family, exist=exist, on_error=on_error, held=as_held)
+
+
+def _definition(wanted: Set | str, type: str | None, options: dict[str, Any]) -> Set:  # noqa: A002 - the field's own name
+    if isinstance(wanted, str) and type is not None:
+        return Set(wanted, type, **options)
+    if options or type is not None:
+        name = next(iter(options), "type")
+        raise InvalidConfig(
+            name, options.get(name, type), "given with a name and a type only: the set has its options itself"
+        )
+    return Set.parse(wanted)
 
 
 def _added(of: Set) -> str:

@@ -32,13 +32,14 @@ from ipvskit.modules import module_state, why_missing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ALREADY", "BUSY", "REFERENCED", "refusal"]
+__all__ = ["ALREADY", "BUSY", "EXIST_SETNAME2", "OUTSIDE", "REFERENCED", "refusal"]
 
 _PRIVATE = 4096
 _OF_TYPE = 4352
 
 PROTOCOL, FIND_TYPE, MAX_SETS, BUSY, EXIST_SETNAME2, TYPE_MISMATCH, ALREADY = range(_PRIVATE + 1, _PRIVATE + 8)
 REFERENCED = _PRIVATE + 12
+OUTSIDE = _OF_TYPE  # of bitmaps
 
 _NAMES = (
     "PROTOCOL",

@@ -20,9 +20,9 @@ _LONGEST = 0.05
 class Patience:
     """How long, in seconds, to go on trying: `listed` while another program lists a set, `released` while a reference may be on its way out."""
 
-    def __init__(self, listed: float = 2.0, released: float = 0.3) -> None:
+    def __init__(self, listed: float = 2.0, released: float | None = None) -> None:
         self.listed = listed
-        self.released = released
+        self.released = listed / 6 if released is None else released
 
     def until(self, attempt: Callable[[], int], busy: Container[int], referenced: Callable[[], bool]) -> int:
         """What the last attempt came to: 0, or the error that was left."""

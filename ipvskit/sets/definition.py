@@ -129,6 +129,11 @@ class Set:
         """
         return text if isinstance(text, Set) else cls(**parse_create(text))
 
+    def replace(self, **changes: Any) -> Set:
+        """A changed copy. Raises InvalidConfig."""
+        values = {name: getattr(self, name) for name in _FIELDS} | changes
+        return Set(values.pop("name"), values.pop("type"), **values)
+
     @property
     def set_type(self) -> SetType:
         """The row of the table of types."""

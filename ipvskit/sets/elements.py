@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     OnError = Callable[[InvalidEntry], None]
 
-__all__ = ["COMPARED", "Difference", "Elements", "entry_text"]
+__all__ = ["COMPARED", "MOST", "Difference", "Elements", "entry_text", "joined"]
 
 #: Options that make an element another one for `diff`: not those that run by themselves, timeout and counters.
 COMPARED = ("mac", "comment", "skbmark", "skbprio", "skbqueue", "nomatch", "wildcard")
@@ -176,6 +176,16 @@ class Elements:
         found = self._table.contains(text.encode("utf-8", "surrogateescape"))
         return found if isinstance(found, bool) else False
 
+    def __copy__(self) -> Elements:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (
+            self._definition or self._kind.name,
+            None if self._definition else self._family,
+            self.to_text(),
+        )
+
     def __repr__(self) -> str:
         shown = ", ".join(repr(str(entry)) for entry in islice(self, 3))
         more = ", ..." if len(self) > 3 else ""
@@ -261,6 +271,12 @@ class Elements:
     def __le__(self, other: Elements) -> bool:
         return not self - other
 
+    def __lt__(self, other: Elements) -> bool:
+        return len(self) < len(other) and self <= other
+
+    def __gt__(self, other: Elements) -> bool:
+        return other < self
+
     def __ge__(self, other: Elements) -> bool:
         return not other - self
 
@@ -331,6 +347,10 @@ class Elements:
                     raise error
                 on_error(error)
         return found
+
+
+def _rebuild(of: Set | str, family: Family | None, text: str) -> Elements:
+    return Elements.parse(of, text, family=family)
 
 
 def joined(items: Sequence[Any]) -> bytes:
