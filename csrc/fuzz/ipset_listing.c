@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 
-enum { TYPES = 28, LEAST = 1000, ROOM = 1 << 17, MESSAGES = 4096, ENOUGH = 200 };
+enum { TYPES = 28, LEAST = 1000, MESSAGES = 4096, ENOUGH = 200 };
 
 static const struct {
     const char *name;
@@ -182,6 +182,60 @@ static void check_set(const struct ik_ipset_set *set)
     HOLDS(set->present < 2 * IK_SET_MEMORY);
 }
 
+/* One by one, without what the listing knows from the element before. */
+static void check_elements(struct ik_reader adt, const struct ik_elements *table, size_t *at)
+{
+    struct ik_element element, found;
+    struct ik_attr attr;
+
+    while (ik_next_attr(&adt, &attr) == 1) {
+        if (attr.type != IK_A_DATA) {
+            continue;
+        }
+        struct ik_elements *single = ik_elements_new(ik_elements_shape(table));
+        HOLDS(ik_ipset_decode_element(attr.payload, &element) == 0);
+        element.present &= ik_elements_shape(table)->flags & IK_SHAPE_MAC_IS_VALUE ? UINT32_MAX : ~(uint32_t)IK_HAS_MAC;
+        HOLDS(ik_elements_append(single, &element) == 0 && *at < ik_elements_count(table));
+        ik_elements_get(single, 0, &element);
+        ik_elements_get(table, (*at)++, &found);
+        HOLDS(same(&element, &found));
+        ik_elements_free(single);
+    }
+}
+
+/* Every element of every set, as its own bytes say. */
+static void check_contents(const uint8_t *data, size_t size, struct ik_elements *const *tables, size_t count)
+{
+    static size_t at[ENOUGH];
+    struct ik_reader reader = {data, size};
+    struct ik_ipset_set last = {0};
+    struct ik_message message;
+    struct ik_attr attr;
+    size_t sets = 0;
+
+    memset(at, 0, sizeof(at));
+    while (ik_next_message(&reader, &message) == 1) {
+        struct ik_ipset_set set = {0};
+        struct ik_reader adt = {0};
+        if (message.type >> 8 != IK_IPSET_SUBSYS) {
+            continue;
+        }
+        HOLDS(ik_skip(&message.payload, IK_NFGENMSG));
+        while (ik_next_attr(&message.payload, &attr) == 1) {
+            HOLDS(ik_ipset_decode_set_attr(&attr, &set) >= 0);
+            adt = attr.type == IK_A_ADT ? attr.payload : adt;
+        }
+        sets += sets == 0 || set.present & IK_SET_NAME2 || strcmp(set.name, last.name) != 0;
+        last = set;
+        if (sets <= count && tables[sets - 1] != NULL) {
+            check_elements(adt, tables[sets - 1], &at[sets - 1]);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        HOLDS(tables[i] == NULL || at[i] == ik_elements_count(tables[i]));
+    }
+}
+
 /* What single answers are made of these bytes, whatever they are. */
 static void check_answers(const uint8_t *data, size_t size)
 {
@@ -212,7 +266,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct ik_ipset_type types[TYPES];
     static size_t type_count;
-    struct ik_ipset_batch batch = {.command = IK_CMD_ADD};
+    static struct ik_elements *tables[ENOUGH];
+    struct ik_ipset_batch batch = {.command = IK_CMD_ADD, .options = UINT32_MAX};
     struct ik_ipset_set set;
     struct ik_element element;
 
@@ -231,19 +286,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int result = ik_ipset_listing_feed(listing, data, size);
     HOLDS(result == 0 || result == -EBADMSG);
     size_t count = ik_ipset_listing_count(listing);
-    for (size_t i = 0; i < count && i < ENOUGH; i++) {
+    count = count < ENOUGH ? count : ENOUGH;
+    for (size_t i = 0; i < count; i++) {
+        tables[i] = ik_ipset_listing_take(listing, i);
+        HOLDS(ik_ipset_listing_take(listing, i) == NULL);
+    }
+    if (result == 0) {
+        check_contents(data, size, tables, count);
+    }
+    for (size_t i = 0; i < count; i++) {
         ik_ipset_listing_set(listing, i, &set);
         check_set(&set);
-        struct ik_elements *table = ik_ipset_listing_take(listing, i);
-        HOLDS(ik_ipset_listing_take(listing, i) == NULL);
-        for (size_t at = 0; table != NULL && at < ik_elements_count(table); at++) {
-            ik_elements_get(table, at, &element);
-            check_element(ik_elements_shape(table), &element);
+        for (size_t at = 0; tables[i] != NULL && at < ik_elements_count(tables[i]); at++) {
+            ik_elements_get(tables[i], at, &element);
+            check_element(ik_elements_shape(tables[i]), &element);
         }
-        if (table != NULL && ik_elements_count(table) > 0) {
-            check_again(types, type_count, &set, table, &batch, most);
+        if (tables[i] != NULL && ik_elements_count(tables[i]) > 0) {
+            check_again(types, type_count, &set, tables[i], &batch, most);
         }
-        ik_elements_free(table);
+        ik_elements_free(tables[i]);
     }
     ik_ipset_listing_free(listing);
     return 0;

@@ -255,6 +255,20 @@ def _fault(fault: Any) -> Fault:
     return Fault(fault.code, fault.line, fault.offset, fault.length)
 
 
+def protocol_name(number: int) -> str:
+    """The name of an IP protocol in /etc/protocols as Debian has it, "" for none."""
+    return _text(lib.ik_protocol_name(number))
+
+
+def icmp_name(number: int, *, v6: bool) -> str:
+    """The name of an ICMP type and code (`type << 8 | code`), "" for none."""
+    return _text(lib.ik_icmp_name(v6, number))
+
+
+def _text(found: Any) -> str:
+    return "" if found == ffi.NULL else str(ffi.string(found).decode())
+
+
 def element_layout(name: str) -> tuple[int, dict[str, int]]:
     """Size and field offsets of a C record, to check the struct formats against."""
     layout = ffi.typeof(f"struct {name}")

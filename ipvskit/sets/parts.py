@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
+from ipvskit._native.elements import icmp_name, protocol_name
 from ipvskit.errors import InvalidConfig
 from ipvskit.model.address import IPAddress, is_number, parse_address, parse_number
 
@@ -40,15 +41,8 @@ MAX_TIMEOUT = (2**31 - 1) // 1000
 MAX_INTERFACE = 15
 MAX_NAME = 31
 
-#: Those of Debian's /etc/protocols, which is what the tool prints; not 0, which no set takes.
-_PROTOCOLS = (
-    "icmp 1 igmp 2 ggp 3 ipencap 4 st 5 tcp 6 egp 8 igp 9 pup 12 udp 17 hmp 20 xns-idp 22 rdp 27 iso-tp4 29 dccp 33 xtp 36 ddp 37 idpr-cmtp 38 "
-    "ipv6 41 ipv6-route 43 ipv6-frag 44 idrp 45 rsvp 46 gre 47 esp 50 ah 51 skip 57 ipv6-icmp 58 ipv6-nonxt 59 ipv6-opts 60 rspf 73 vmtp 81 eigrp 88 "
-    "ospf 89 ax.25 93 ipip 94 etherip 97 encap 98 pim 103 ipcomp 108 vrrp 112 l2tp 115 isis 124 sctp 132 fc 133 mobility-header 135 udplite 136 "
-    "mpls-in-ip 137 manet 138 hip 139 shim6 140 wesp 141 rohc 142 ethernet 143"
-)
-_PAIRS = _PROTOCOLS.split()
-PROTOCOL_NAMES = {int(number): name for name, number in zip(_PAIRS[::2], _PAIRS[1::2], strict=True)}
+#: Not 0, which no set takes.
+PROTOCOL_NAMES = {number: name for number in range(1, 256) if (name := protocol_name(number))}
 PROTOCOL_NUMBERS = {name: number for number, name in PROTOCOL_NAMES.items()} | {"icmpv6": 58}
 _WITH_PORTS = {"tcp", "udp", "sctp", "udplite"}
 _ICMP = {"icmp", "ipv6-icmp"}
@@ -218,7 +212,8 @@ class Port:
 
     def __str__(self) -> str:
         if self.protocol in _ICMP:
-            return f"{self.protocol}:{self.number >> 8}/{self.number & 0xFF}"
+            name = icmp_name(self.number, v6=self.protocol != "icmp")
+            return f"{self.protocol}:{name or f'{self.number >> 8}/{self.number & 0xFF}'}"
         return f"{self.protocol}:{self.number}" + ("" if self.last is None else f"-{self.last}")
 
 
