@@ -41,19 +41,19 @@ char *ik_put_text(char *at, const char *text)
     return at + length;
 }
 
-static char *put_octet(char *at, unsigned value)
+#define TEN(head) head "0", head "1", head "2", head "3", head "4", head "5", head "6", head "7", head "8", head "9"
+
+/* Of random addresses no processor can guess how many digits come next, so nothing here depends on a guess. */
+static const char octets[256][4] = {
+    TEN(""),   TEN("1"),  TEN("2"),  TEN("3"),  TEN("4"),  TEN("5"),  TEN("6"),  TEN("7"),  TEN("8"),  TEN("9"),  TEN("10"),
+    TEN("11"), TEN("12"), TEN("13"), TEN("14"), TEN("15"), TEN("16"), TEN("17"), TEN("18"), TEN("19"), TEN("20"), TEN("21"),
+    TEN("22"), TEN("23"), TEN("24"), "250",     "251",     "252",     "253",     "254",     "255",
+};
+
+static inline char *put_octet(char *at, unsigned value)
 {
-    if (value >= 100) {
-        *at++ = (char)('0' + value / 100);
-        value %= 100;
-        *at++ = (char)('0' + value / 10);
-        value %= 10;
-    } else if (value >= 10) {
-        *at++ = (char)('0' + value / 10);
-        value %= 10;
-    }
-    *at++ = (char)('0' + value);
-    return at;
+    memcpy(at, octets[value], sizeof(octets[value]));
+    return at + 1 + (value > 9) + (value > 99);
 }
 
 static char *put_ipv4(char *at, const uint8_t *address)

@@ -322,7 +322,7 @@ long ik_ipset_encode_elements(const struct ik_ipset_batch *batch, const struct i
 
     *used = *messages = 0;
     if (batch->command < IK_CMD_ADD || batch->command > IK_CMD_TEST || batch->message > IK_IPSET_MESSAGE_MAX ||
-        memchr(batch->name, 0, IK_NAME) == NULL || start + count > table->count) {
+        memchr(batch->name, 0, IK_NAME) == NULL || start > table->count || count > table->count - start) {
         return -EINVAL;
     }
     set_up(&encoder, table, batch);

@@ -154,12 +154,12 @@ class Table:
             return _fault(fault)
         return bool(checked(found))
 
-    def text(self, prefix: bytes) -> str:
-        """Lines of the prefix and the element."""
-        return "".join(str(piece, "utf-8", "surrogateescape") for piece in self._pieces(prefix))
+    def texts(self, prefix: bytes) -> Iterator[str]:
+        """Lines of the prefix and the element, some at a time."""
+        return (str(piece, "utf-8", "surrogateescape") for piece in self._pieces(prefix))
 
     def chunks(self, prefix: bytes) -> Iterator[bytes]:
-        """The same, some at a time."""
+        """The same as bytes."""
         return map(bytes, self._pieces(prefix))
 
     def _pieces(self, prefix: bytes) -> Iterator[Any]:

@@ -104,8 +104,7 @@ class Ipset:
 
     def save(self, *names: str) -> str:
         """These sets, or all of them, as `ipset save` writes them; lists of sets last."""
-        found = [self.get(name) for name in names] if names else self.sets()
-        return "".join(f"create {each}\n{_added(each)}" for each in found)
+        return "".join(self.save_lines(*names))
 
     def save_lines(self, *names: str) -> Iterator[str]:
         """The same, a piece at a time: the `create` line of a set, then some `add` lines."""
@@ -113,8 +112,7 @@ class Ipset:
         for each in found:
             yield f"create {each}\n"
             if each.entries is not None:
-                for piece in each.entries.chunks(f"add {each.name} "):
-                    yield piece.decode("utf-8", "surrogateescape")
+                yield from each.entries.texts(f"add {each.name} ")
 
     def index(self, name: str) -> int:
         """The number of a set, by which iptables rules refer to it: it stays with the name when sets are swapped."""
@@ -351,7 +349,3 @@ def _definition(wanted: Set | str, type: str | None, options: dict[str, Any]) ->
             name, options.get(name, type), "given with a name and a type only: the set has its options itself"
         )
     return Set.parse(wanted)
-
-
-def _added(of: Set) -> str:
-    return "" if of.entries is None else of.entries.to_text(f"add {of.name} ")

@@ -55,6 +55,8 @@ class Sender:
         self._name = name
         self._flags = 0 if exist else NLM_F_EXCL
         self._stop = stop
+        # Of elements that come twice the later one's options are to stay.
+        self._ordered = exist and command is Command.ADD
         # To delete or test with counters changes them, and to do it with other options is refused where the set has no such option.
         self._options = _ALL if command is Command.ADD else _ALL & ~_DATA
         self._single = command is Command.TEST
@@ -139,7 +141,9 @@ class Sender:
             error, line = refused.get(number, (0, 0))
             if not error:
                 if lost:
-                    self._again(table, first, last, outcome)
+                    self._again(table, first, bounds[-1] if self._ordered else last, outcome)
+                    if self._ordered:
+                        break
                 else:
                     outcome.done += last - first
                 continue
@@ -153,6 +157,10 @@ class Sender:
             if self._stop:
                 return at + 1
             again += 1
+            if self._ordered:
+                # Messages behind this one are through already: to have the last word again they follow once more.
+                self._again(table, at + 1, bounds[-1], outcome, fresh=True)
+                break
             self._again(table, at + 1, last, outcome, fresh=True)
         self._single = again * _MANY >= len(bounds) - 1
         return bounds[-1]

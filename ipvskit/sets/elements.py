@@ -284,10 +284,14 @@ class Elements:
 
     def to_text(self, prefix: str = "") -> str:
         """A line for each, as `ipset save` writes it; `prefix` ("add NAME ") stands before each."""
-        return self._table.text(prefix.encode("utf-8", "surrogateescape"))
+        return "".join(self.texts(prefix))
+
+    def texts(self, prefix: str = "") -> Iterator[str]:
+        """The same, about a megabyte at a time."""
+        return self._table.texts(prefix.encode("utf-8", "surrogateescape"))
 
     def chunks(self, prefix: str = "") -> Iterator[bytes]:
-        """The same, about a megabyte at a time."""
+        """The same as bytes."""
         return self._table.chunks(prefix.encode("utf-8", "surrogateescape"))
 
     # --- inside ---------------------------------------------------------------------------------------------------------------------
