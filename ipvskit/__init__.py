@@ -65,7 +65,7 @@ from ipvskit.netns import NetNS
 if _TYPE_CHECKING:
     from ipvskit import operations
     from ipvskit.ipset.client import Ipset
-    from ipvskit.ipset.report import EntriesReport, EntryFailure
+    from ipvskit.ipset.report import EntriesReport, EntryFailure, LineFailure, RestoreReport
     from ipvskit.ipvs.client import Ipvs
     from ipvskit.ipvs.report import BulkReport, Failure
     from ipvskit.model.connection import Connection
@@ -82,7 +82,7 @@ if _TYPE_CHECKING:
 _LATE = {
     "operations": ("operations",),
     "ipset.client": ("Ipset",),
-    "ipset.report": ("EntriesReport", "EntryFailure"),
+    "ipset.report": ("EntriesReport", "EntryFailure", "LineFailure", "RestoreReport"),
     "ipvs.client": ("Ipvs",),
     "ipvs.report": ("BulkReport", "Failure"),
     "model.connection": ("Connection",),
@@ -148,6 +148,7 @@ __all__ = [
     "IpvskitError",
     "Kernel",
     "KernelError",
+    "LineFailure",
     "Mark",
     "MixedFamilyRefused",
     "NamespaceNotFound",
@@ -164,6 +165,7 @@ __all__ = [
     "RealServerExists",
     "RealServerNotFound",
     "RealServerStatus",
+    "RestoreReport",
     "SchedulerNotAvailable",
     "ServiceExists",
     "ServiceKey",

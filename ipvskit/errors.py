@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ipvskit.ipset.report import EntriesReport
+    from ipvskit.ipset.report import EntriesReport, RestoreReport
     from ipvskit.ipvs.report import BulkReport
 
 __all__ = [
@@ -309,7 +309,7 @@ class AnswerLost(KernelError):
 class BulkFailed(IpvskitError):
     """Some operations of a bulk call failed; `report` has all of them."""
 
-    def __init__(self, report: BulkReport | EntriesReport) -> None:
+    def __init__(self, report: BulkReport | EntriesReport | RestoreReport) -> None:
         super().__init__(report)
         self.report = report
 

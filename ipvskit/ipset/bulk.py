@@ -168,6 +168,8 @@ class Bulk:
         self, table: native.Table, items: Sequence[Any], places: Sequence[int], start: int, end: int | None = None
     ) -> None:
         chosen = places if end is None else places[:end]
+        if not chosen:
+            return
         if table.options & _OF_RANGES or self._is_swallowed(table):
             self._send_expanded(items, chosen, start)
             return

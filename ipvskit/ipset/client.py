@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
     from ipvskit.ipset.replacing import Own
-    from ipvskit.ipset.report import EntriesReport
+    from ipvskit.ipset.report import EntriesReport, RestoreReport
     from ipvskit.ipset.transport import Transport
     from ipvskit.model.address import Family
     from ipvskit.sets.definition import SetStatus
@@ -315,6 +315,22 @@ class Ipset:
         contents.update(entries)
         old, wanted = replacing.grown(self._asking, name, contents, grow=grow)
         return self._replacing().run(old, wanted, contents)
+
+    def restore(
+        self, text: str | bytes | Iterable[str], *, exist: bool = False, on_error: bulk.OnError = "continue"
+    ) -> RestoreReport:
+        """Execute the commands of a text as `ipset save` writes it, or of its lines: create, add, del, destroy, flush, rename and swap.
+
+        `exist` is -exist for every line. Entries that are there already are counted, and stay as they are unless `exist` or their line's -exist says
+        otherwise. A bad line loses no other: the report has every one that failed (`raise_for_failures()`). With `on_error="stop"` nothing behind
+        the first failure is executed.
+        """
+        from ipvskit.ipset.restoring import Restoring
+
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "surrogateescape")
+        lines = text.split("\n") if isinstance(text, str) else text
+        return Restoring(self, exist=exist, on_error=on_error).run(lines)
 
     def clean(self) -> list[str]:
         """Destroy the temporary sets of replacements whose process died; returns their names. `replace` does so by itself."""

@@ -1,4 +1,4 @@
-"""The outcome of adding, deleting or testing many entries.
+"""The outcome of calls about many entries or lines.
 
 Knows: what was done, what was so already, what failed. Must not know: how it came to that.
 """
@@ -13,7 +13,7 @@ from ipvskit.errors import BulkFailed
 if TYPE_CHECKING:
     from ipvskit.errors import IpvskitError
 
-__all__ = ["EntriesReport", "EntryFailure"]
+__all__ = ["EntriesReport", "EntryFailure", "LineFailure", "RestoreReport"]
 
 _SHOWN = 5
 
@@ -57,6 +57,52 @@ class EntriesReport:
         if self.stopped:
             text += ", stopped there"
         shown = [f"  {failure.error}" for failure in self.failures[:_SHOWN]]
+        if len(self.failures) > _SHOWN:
+            shown.append(f"  and {len(self.failures) - _SHOWN} more")
+        return "\n".join([text, *shown])
+
+
+@dataclass(frozen=True, slots=True)
+class LineFailure:
+    """One line of a restoration that was not executed. `line` is its number, from 1."""
+
+    line: int
+    text: str
+    error: IpvskitError
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.error}"
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """What became of a restoration.
+
+    `lines` were looked at. `done` commands were executed, `already` entries were so already. `failures` were refused, by the kernel or before being
+    sent. `stopped` says that what came after the failure was not tried (`on_error="stop"`).
+    """
+
+    lines: int
+    done: int = 0
+    already: int = 0
+    failures: tuple[LineFailure, ...] = ()
+    stopped: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return not self.failures
+
+    def raise_for_failures(self) -> None:
+        """Raise BulkFailed if anything failed."""
+        if self.failures:
+            raise BulkFailed(self)
+
+    def __str__(self) -> str:
+        text = f"{self.lines} lines: {self.done} done, {self.already} already so, {len(self.failures)} failed"
+        if self.stopped:
+            text += ", stopped there"
+        shown = [f"  {failure}" for failure in self.failures[:_SHOWN]]
         if len(self.failures) > _SHOWN:
             shown.append(f"  and {len(self.failures) - _SHOWN} more")
         return "\n".join([text, *shown])

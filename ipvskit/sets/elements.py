@@ -104,7 +104,7 @@ class Elements:
         Raises InvalidEntry for the first bad line; with `on_error` it is called with each of them instead, and they are left out.
         """
         made = cls(of, family=family)
-        data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
+        data = encoded(text) if isinstance(text, str) else bytes(text)
         start = line = 0
         while start < len(data):
             end = len(data) if start + _BYTES >= len(data) else data.rfind(b"\n", start, start + _BYTES) + 1
@@ -163,17 +163,17 @@ class Elements:
 
     def at(self, number: int) -> Entry:
         """The element of this number, in the order of iteration. Raises IndexError."""
-        rows, comments = self._table.rows(number, 1) if number >= 0 else (b"", b"")
+        rows, comments = self._table.rows(number, 1) if 0 <= number < len(self) else (b"", b"")
         if not rows:
             raise IndexError(number)
         return next(iter(entries_of_rows(self._kind.parts, self._family, rows, comments)))
 
     def __contains__(self, entry: object) -> bool:
         try:
-            text = entry_text(entry)
+            text = encoded(entry_text(entry))
         except InvalidConfig:
             return False
-        found = self._table.contains(text.encode("utf-8", "surrogateescape"))
+        found = self._table.contains(text)
         return found if isinstance(found, bool) else False
 
     def __copy__(self) -> Elements:
@@ -366,7 +366,16 @@ def joined(items: Sequence[Any]) -> bytes:
     if text.count("\n") != len(items) - 1:
         broken = next(item for item in items if "\n" in entry_text(item))
         raise InvalidEntry("entry", entry_text(broken), "an entry without line breaks")
-    return text.encode("utf-8", "surrogateescape")
+    return encoded(text)
+
+
+def encoded(text: str) -> bytes:
+    """In UTF-8, in which bytes that were none come back. Raises InvalidEntry."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start)
+        raise InvalidEntry("entry", text.split("\n")[line], "characters that there are in UTF-8", line) from None
 
 
 def entry_text(entry: Any) -> str:  # noqa: ANN401 - many forms are taken
