@@ -87,7 +87,9 @@ int ik_elements_parse(struct ik_elements *table, int intake, uint64_t most, cons
         into.how = IK_APPEND;
         into.settle = true;
     }
-    while (length > 0) {
+    /* Where every line counts, there is one behind the last break as well. */
+    bool every = (intake & IK_EVERY_LINE) != 0, more = every || length > 0;
+    while (more) {
         const char *end = memchr(text, '\n', length);
         size_t line_length = end != NULL ? (size_t)(end - text) : length;
         const char *line = text;
@@ -95,7 +97,7 @@ int ik_elements_parse(struct ik_elements *table, int intake, uint64_t most, cons
         struct ik_fault fault = {0};
 
         trim(&line, &trimmed);
-        bool nothing = !(intake & IK_EVERY_LINE) && (trimmed == 0 || *line == '#');
+        bool nothing = !every && (trimmed == 0 || *line == '#');
         int outcome = nothing ? 0 : take_line(&into, line, trimmed, &fault);
         if (outcome < 0 && outcome != -EINVAL) {
             return outcome;
@@ -112,6 +114,7 @@ int ik_elements_parse(struct ik_elements *table, int intake, uint64_t most, cons
         size_t step = line_length + (end != NULL);
         text += step;
         length -= step;
+        more = end != NULL && (every || length > 0);
     }
     if (into.settle) {
         int outcome = ik_elements_settle(table);

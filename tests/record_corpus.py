@@ -1,8 +1,10 @@
-"""Records what a real kernel answers, as the corpus of the fuzzers and as data for `tests/unit/test_corpus.py`.
+"""Records what a real kernel answers, as the corpus of the fuzzers and as data for `tests/unit/test_corpus.py` and `test_ipset_codec_corpus.py`.
 
-Runs as root on a kernel with IPVS, in a namespace of its own; for every kernel of the lab:
+Runs as root on a kernel with IPVS and ipset, in a namespace of its own; for every kernel of the lab:
 
     .venv/bin/python -m tests.lab each -- .venv/bin/python -m tests.record_corpus
+
+With an argument, `ipvs` or `ipset`, only that part.
 
 Knows: what to set up so that every attribute occurs. Must not know: how the C reads it (only its request encoder is used).
 """
@@ -13,15 +15,17 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 import time
 from pathlib import Path
 
-from ipvskit import Kernel, NetNS, RealServer, SyncDaemon, Timeouts, VirtualService, _native
+from ipvskit import Kernel, NetNS, RealServer, Set, SyncDaemon, Timeouts, VirtualService, _native
+from ipvskit.errors import KernelError
 from ipvskit.ipvs import namespace_records, records
 from ipvskit.ipvs.records import NLM_F_DUMP, REQUEST_SIZE, Command
 from ipvskit.model.key import ServiceKey
 from ipvskit.testing.namespaces import TestNetNS
-from tests.unit import wire
+from tests.unit import ipset_wire, wire
 
 CORPUS = Path(__file__).parents[1] / "csrc" / "fuzz" / "corpus"
 
@@ -68,6 +72,36 @@ SERVICES = (
 BUSY = VirtualService("127.0.0.1:5300/udp", scheduler="rr", reals=[RealServer("127.0.0.1:5301")])
 PACKETS = 9
 MISSING = ServiceKey.parse("192.0.2.99:80/tcp")
+
+ALL = "timeout 0 counters comment skbinfo"
+OPTIONS = 'timeout 2147483 packets 3 bytes 18446744073709551614 comment "a \\"b\\" c" skbmark 0x10/0xff0000ff skbprio 1:ffff skbqueue 65535'
+#: How each is created, and its elements. Sets that a kernel lacks are left out there.
+SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (f"bip bitmap:ip range 10.0.0.0/24 {ALL}", ("10.0.0.0", f"10.0.0.7 {OPTIONS}", "10.0.0.255 skbqueue 1")),
+    (f"bmac bitmap:ip,mac range 10.0.0.0/24 {ALL}", ("10.0.0.1", f"10.0.0.2,02:00:00:00:00:01 {OPTIONS}")),
+    (f"bport bitmap:port range 0-1023 {ALL}", ("0", "80 timeout 0", f"443 {OPTIONS}")),
+    ("bucket hash:ip initval 0x12345678 bucketsize 4", ("10.0.0.1",)),
+    (f"hip hash:ip {ALL}", ("10.0.0.1", "10.0.0.2 packets 1", f"10.0.0.3 {OPTIONS}")),
+    ("hip6 hash:ip family inet6 netmask 64 hashsize 64", ("2001:db8::", "2001:db8:0:1::")),
+    ("hipbit hash:ip bitmask 255.0.255.0", ("10.0.7.0",)),
+    (f"hmac hash:mac {ALL}", ("02:00:00:00:00:01", f"FE:FF:FF:FF:FF:FF {OPTIONS}")),
+    (f"hipmac hash:ip,mac {ALL}", ("10.0.0.1,02:00:00:00:00:01", f"10.0.0.1,02:00:00:00:00:02 {OPTIONS}")),
+    (f"hmark hash:ip,mark markmask 0xffff00 {ALL}", ("10.0.0.1,0x00123400", f"10.0.0.2,0x00ff0000 {OPTIONS}")),
+    (f"hport hash:ip,port {ALL}", ("10.0.0.1,tcp:80", "10.0.0.1,icmp:8/0", "10.0.0.1,gre:0", f"10.0.0.1,sctp:9 {OPTIONS}")),
+    ("hport6 hash:ip,port family inet6", ("2001:db8::1,tcp:80", "2001:db8::1,ipv6-icmp:128/0")),
+    (f"hpip hash:ip,port,ip {ALL}", ("10.0.0.1,udp:53,10.0.0.2", f"10.0.0.1,udp:53,10.0.0.3 {OPTIONS}")),
+    (f"hpnet hash:ip,port,net {ALL}", ("10.0.0.1,tcp:1,10.0.0.0/8", f"10.0.0.1,tcp:1,10.0.0.0/9 {OPTIONS} nomatch")),
+    (f"hnet hash:net {ALL}", ("10.0.0.0/8", f"10.0.0.0/9 {OPTIONS} nomatch", "10.0.0.1")),
+    ("hnet6 hash:net family inet6", ("2001:db8::/32", "2001:db8::1", "8000::/1")),
+    (f"hnn hash:net,net {ALL}", ("10.0.0.0/8,10.0.0.0/9", f"10.0.0.1,192.0.2.0/24 {OPTIONS} nomatch")),
+    (f"hnp hash:net,port {ALL}", ("10.0.0.0/8,tcp:65535", f"10.0.0.0/8,udplite:7 {OPTIONS} nomatch")),
+    (f"hnpn hash:net,port,net {ALL}", ("10.0.0.0/8,tcp:1,0.0.0.0/0", f"10.0.0.1,200:0,10.0.0.2 {OPTIONS} nomatch")),
+    (f"hiface hash:net,iface {ALL}", ("0.0.0.0/0,eth0", "10.0.0.0/8,physdev:eth0", f"10.0.0.0/9,abcdefghijklmno {OPTIONS} nomatch")),
+    ("hwild hash:net,iface family inet6", ("::/0,eth0", "2001:db8::/32,veth wildcard")),
+    ("empty hash:ip maxelem 4 forceadd", ()),
+    (f"list list:set size 4 {ALL}", ("hip", f"hnet {OPTIONS}", "empty")),
+)
+MANY = 400  # elements of the set that comes in two messages
 
 RTM_NEWLINK, IFLA_MTU, IFLA_LINKINFO = 16, 4, 18
 
@@ -246,22 +280,74 @@ def make_rare() -> None:
     write("exchange", "made-barrier", frames(False, 1, [wire.genl(99, 1, b"", sequence=2), acknowledged]))
 
 
-def main() -> None:
-    release = ".".join(os.uname().release.split(".")[:2])
+def make_sets(kernel: Kernel) -> None:
+    for text, lines in SETS:
+        wanted = Set.parse(text)
+        try:
+            kernel.ipset.create(wanted)
+        except KernelError as error:
+            print(f"without {wanted.name}: {error}")
+            continue
+        kernel.ipset.add_entries(wanted.name, lines).raise_for_failures()
+
+
+def sets_seed(data: bytes) -> bytes:
+    """Input of csrc/fuzz/ipset_listing.c: how to encode, then the messages."""
+    return b"\0\x10\xff" + data
+
+
+def record_sets(netns: NetNS, kernel: Kernel, release: str) -> None:
+    recorder = Recorder(netns, 12)  # NETLINK_NETFILTER
+    make_sets(kernel)
+    requests = {"list": {}, "names": {"flags": 2}, "headers": {"flags": 4}, "old": {"protocol": 6}, "one": {"setname": "hip"}}
+    for name, fields in requests.items():
+        answer = b"".join(recorder.send(ipset_wire.build("LIST", sequence=1, **fields), 1))
+        write("ipset_listing", f"{release}-{name}", sets_seed(answer))
+    kernel.ipset.create(Set("many", "hash:ip"))
+    kernel.ipset.add_entries("many", [f"10.1.{number >> 8}.{number & 255}" for number in range(MANY)]).raise_for_failures()
+    # The first datagram of a socket is a small one.
+    answer = b"".join(Recorder(netns, 12).send(ipset_wire.build("LIST", sequence=1, setname="many"), 1))
+    write("ipset_listing", f"{release}-many", sets_seed(answer))
+    single = {"ip": "10.0.0.1", "lineno": 1}
+    asked = {
+        "missing-list": ipset_wire.build("LIST", sequence=1, setname="nosuch"),
+        "protocol": ipset_wire.build("PROTOCOL", sequence=1, ack=True),
+        "header": ipset_wire.build("HEADER", sequence=1, ack=True, setname="hip"),
+        "type": ipset_wire.build("TYPE", sequence=1, ack=True, typename="hash:ip", family=2),
+        "index": ipset_wire.build("GET_BYNAME", sequence=1, ack=True, setname="hip"),
+        "name": ipset_wire.build("GET_BYINDEX", sequence=1, ack=True, index=3),
+        "line": ipset_wire.build(
+            "ADD", sequence=1, ack=True, setname="hip", lineno=0, adt=[{"ip": "10.9.9.9", "lineno": 1}, single | {"lineno": 2}]
+        ),
+        "exists": ipset_wire.build("ADD", sequence=1, ack=True, setname="hip", data=single),
+        "no-set": ipset_wire.build("ADD", sequence=1, ack=True, setname="nosuch", data=single),
+    }
+    for name, request in asked.items():
+        write("ipset_listing", f"{release}-{name}", sets_seed(b"".join(recorder.send(request, 1))))
+
+
+def record_ipvs(netns: TestNetNS, kernel: Kernel, release: str) -> None:
     record_requests()
     make_rare()
     # Linux 5.10 does not load it when its family is asked for.
     subprocess.run(["modprobe", "ip_vs"], check=True)
-    with TestNetNS() as netns, Kernel(netns) as kernel:
-        recorder = Recorder(netns)
-        family = resolve(recorder, release)
-        record_daemons(kernel, recorder, family, release)
-        kernel.ipvs.set_timeouts(tcp=TIMEOUTS.tcp, tcp_fin=TIMEOUTS.tcp_fin, udp=TIMEOUTS.udp)
-        kernel.ipvs.add_services([*SERVICES, BUSY]).raise_for_failures()
-        send_packets(netns)
-        record_rows(recorder, family, release, [one.key for one in (*SERVICES, BUSY)])
-        record_refusals(netns, family, release)
-        record_texts(netns, release)
+    recorder = Recorder(netns)
+    family = resolve(recorder, release)
+    record_daemons(kernel, recorder, family, release)
+    kernel.ipvs.set_timeouts(tcp=TIMEOUTS.tcp, tcp_fin=TIMEOUTS.tcp_fin, udp=TIMEOUTS.udp)
+    kernel.ipvs.add_services([*SERVICES, BUSY]).raise_for_failures()
+    send_packets(netns)
+    record_rows(recorder, family, release, [one.key for one in (*SERVICES, BUSY)])
+    record_refusals(netns, family, release)
+    record_texts(netns, release)
+
+
+def main() -> None:
+    release = ".".join(os.uname().release.split(".")[:2])
+    parts = {"ipvs": record_ipvs, "ipset": record_sets}
+    for name in sys.argv[1:] or parts:
+        with TestNetNS() as netns, Kernel(netns) as kernel:
+            parts[name](netns, kernel, release)
 
 
 if __name__ == "__main__":
