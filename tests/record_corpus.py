@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from ipvskit import Kernel, NetNS, RealServer, Set, SyncDaemon, Timeouts, VirtualService, _native
 from ipvskit.errors import KernelError
@@ -87,7 +88,10 @@ SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (f"hmac hash:mac {ALL}", ("02:00:00:00:00:01", f"FE:FF:FF:FF:FF:FF {OPTIONS}")),
     (f"hipmac hash:ip,mac {ALL}", ("10.0.0.1,02:00:00:00:00:01", f"10.0.0.1,02:00:00:00:00:02 {OPTIONS}")),
     (f"hmark hash:ip,mark markmask 0xffff00 {ALL}", ("10.0.0.1,0x00123400", f"10.0.0.2,0x00ff0000 {OPTIONS}")),
-    (f"hport hash:ip,port {ALL}", ("10.0.0.1,tcp:80", "10.0.0.1,icmp:8/0", "10.0.0.1,gre:0", f"10.0.0.1,sctp:9 {OPTIONS}")),
+    (
+        f"hport hash:ip,port {ALL}",
+        ("10.0.0.1,tcp:80", "10.0.0.1,icmp:8/0", "10.0.0.1,gre:0", f"10.0.0.1,sctp:9 {OPTIONS}"),
+    ),
     ("hport6 hash:ip,port family inet6", ("2001:db8::1,tcp:80", "2001:db8::1,ipv6-icmp:128/0")),
     (f"hpip hash:ip,port,ip {ALL}", ("10.0.0.1,udp:53,10.0.0.2", f"10.0.0.1,udp:53,10.0.0.3 {OPTIONS}")),
     (f"hpnet hash:ip,port,net {ALL}", ("10.0.0.1,tcp:1,10.0.0.0/8", f"10.0.0.1,tcp:1,10.0.0.0/9 {OPTIONS} nomatch")),
@@ -96,7 +100,10 @@ SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (f"hnn hash:net,net {ALL}", ("10.0.0.0/8,10.0.0.0/9", f"10.0.0.1,192.0.2.0/24 {OPTIONS} nomatch")),
     (f"hnp hash:net,port {ALL}", ("10.0.0.0/8,tcp:65535", f"10.0.0.0/8,udplite:7 {OPTIONS} nomatch")),
     (f"hnpn hash:net,port,net {ALL}", ("10.0.0.0/8,tcp:1,0.0.0.0/0", f"10.0.0.1,200:0,10.0.0.2 {OPTIONS} nomatch")),
-    (f"hiface hash:net,iface {ALL}", ("0.0.0.0/0,eth0", "10.0.0.0/8,physdev:eth0", f"10.0.0.0/9,abcdefghijklmno {OPTIONS} nomatch")),
+    (
+        f"hiface hash:net,iface {ALL}",
+        ("0.0.0.0/0,eth0", "10.0.0.0/8,physdev:eth0", f"10.0.0.0/9,abcdefghijklmno {OPTIONS} nomatch"),
+    ),
     ("hwild hash:net,iface family inet6", ("::/0,eth0", "2001:db8::/32,veth wildcard")),
     ("empty hash:ip maxelem 4 forceadd", ()),
     (f"list list:set size 4 {ALL}", ("hip", f"hnet {OPTIONS}", "empty")),
@@ -299,12 +306,20 @@ def sets_seed(data: bytes) -> bytes:
 def record_sets(netns: NetNS, kernel: Kernel, release: str) -> None:
     recorder = Recorder(netns, 12)  # NETLINK_NETFILTER
     make_sets(kernel)
-    requests = {"list": {}, "names": {"flags": 2}, "headers": {"flags": 4}, "old": {"protocol": 6}, "one": {"setname": "hip"}}
+    requests: dict[str, dict[str, Any]] = {
+        "list": {},
+        "names": {"flags": 2},
+        "headers": {"flags": 4},
+        "old": {"protocol": 6},
+        "one": {"setname": "hip"},
+    }
     for name, fields in requests.items():
         answer = b"".join(recorder.send(ipset_wire.build("LIST", sequence=1, **fields), 1))
         write("ipset_listing", f"{release}-{name}", sets_seed(answer))
     kernel.ipset.create(Set("many", "hash:ip"))
-    kernel.ipset.add_entries("many", [f"10.1.{number >> 8}.{number & 255}" for number in range(MANY)]).raise_for_failures()
+    kernel.ipset.add_entries(
+        "many", [f"10.1.{number >> 8}.{number & 255}" for number in range(MANY)]
+    ).raise_for_failures()
     # The first datagram of a socket is a small one.
     answer = b"".join(Recorder(netns, 12).send(ipset_wire.build("LIST", sequence=1, setname="many"), 1))
     write("ipset_listing", f"{release}-many", sets_seed(answer))
@@ -317,7 +332,12 @@ def record_sets(netns: NetNS, kernel: Kernel, release: str) -> None:
         "index": ipset_wire.build("GET_BYNAME", sequence=1, ack=True, setname="hip"),
         "name": ipset_wire.build("GET_BYINDEX", sequence=1, ack=True, index=3),
         "line": ipset_wire.build(
-            "ADD", sequence=1, ack=True, setname="hip", lineno=0, adt=[{"ip": "10.9.9.9", "lineno": 1}, single | {"lineno": 2}]
+            "ADD",
+            sequence=1,
+            ack=True,
+            setname="hip",
+            lineno=0,
+            adt=[{"ip": "10.9.9.9", "lineno": 1}, single | {"lineno": 2}],
         ),
         "exists": ipset_wire.build("ADD", sequence=1, ack=True, setname="hip", data=single),
         "no-set": ipset_wire.build("ADD", sequence=1, ack=True, setname="nosuch", data=single),
