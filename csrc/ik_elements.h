@@ -71,7 +71,14 @@ struct ik_text_result {
 
 /* Text, a line for each: elements are normalised (`most` of one line) and put, or appended as they stand. Empty lines and those that begin with # are
  * nothing. Faults are counted and the first `room` of them told; their lines are left out. The number of lines; -ENOMEM. */
-enum ik_intake { IK_PUT, IK_APPEND, IK_REMOVE, IK_EVERY_LINE = 8 /* with one of the others: a line that is nothing is a fault too */ };
+enum ik_intake {
+    IK_PUT,
+    IK_APPEND,
+    IK_REMOVE,
+    /* with one of the others: */
+    IK_EVERY_LINE = 8, /* a line that is nothing is a fault too */
+    IK_STOP = 16,      /* nothing is taken from the first fault on */
+};
 int ik_elements_parse(struct ik_elements *table, int intake, uint64_t most, const char *text, size_t length, struct ik_fault *faults,
                       size_t room, struct ik_text_result *result);
 /* Lines into elements as the kernel would list them, appended whether they are there or not: so that each stays one of its own line. Line i made the elements

@@ -80,7 +80,7 @@ static int take_line(struct intake *intake, const char *line, size_t length, str
 int ik_elements_parse(struct ik_elements *table, int intake, uint64_t most, const char *text, size_t length, struct ik_fault *faults,
                       size_t room, struct ik_text_result *result)
 {
-    struct intake into = {.table = table, .how = intake & ~IK_EVERY_LINE, .most = most, .result = result};
+    struct intake into = {.table = table, .how = intake & ~(IK_EVERY_LINE | IK_STOP), .most = most, .result = result};
 
     memset(result, 0, sizeof(*result));
     if (into.how == IK_PUT && ik_elements_count(table) == 0) {
@@ -109,12 +109,13 @@ int ik_elements_parse(struct ik_elements *table, int intake, uint64_t most, cons
                 faults[result->faults] = fault;
             }
             result->faults++;
+            more = !(intake & IK_STOP);
         }
         result->lines++;
         size_t step = line_length + (end != NULL);
         text += step;
         length -= step;
-        more = end != NULL && (every || length > 0);
+        more = more && end != NULL && (every || length > 0);
     }
     if (into.settle) {
         int outcome = ik_elements_settle(table);

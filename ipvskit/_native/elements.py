@@ -27,6 +27,7 @@ __all__ = [
     "PUT",
     "REMOVE",
     "ROW_SIZE",
+    "STOP",
     "Fault",
     "Intake",
     "Table",
@@ -36,6 +37,7 @@ PUT: int = lib.IK_PUT
 APPEND: int = lib.IK_APPEND
 REMOVE: int = lib.IK_REMOVE
 EVERY_LINE: int = lib.IK_EVERY_LINE
+STOP: int = lib.IK_STOP
 
 ONLY_HERE: int = lib.IK_ONLY_HERE
 IN_BOTH: int = lib.IK_IN_BOTH

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
+from contextlib import suppress
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -182,7 +183,8 @@ class Bulk:
         The kernel itself ends a range at the first element that is so already, and says no more than that. An item is done if any of its elements
         was, failed if any of them did, and else it was so already.
         """
-        strict = self._kind.name == "hash:ip,mac" or self._is_masked()
+        # Of a range that ends outside of a bitmap nothing is to be added.
+        strict = self._kind.name.startswith(("hash:ip,mac", "bitmap:")) or self._is_masked()
         table = native.Table(shape_of_set(self._held) if strict else shape_of_type(self._kind, self._family))
         data = joined([items[place] for place in places])
         begin = line = 0
@@ -260,11 +262,13 @@ class Bulk:
 
     def _refusal(self, error: int, entry: str) -> IpvskitError:
         made = refusal(self._command, error, f"{self._name}: {entry}", kind=self._kind.name)
-        if isinstance(made, EntryRefused) and error == OUTSIDE and self._kind.name.startswith("bitmap"):
-            made.limit = self._held.range
-            made.reason += f": it holds {made.limit}"
-        if isinstance(made, SetFull):
-            made.limit = self._held.maxelem
-            if made.limit is not None:
-                made.reason += f": maxelem is {made.limit}"
+        # A rival may have destroyed the set meanwhile; what it held at most is then not to be learnt.
+        with suppress(IpvskitError):
+            if isinstance(made, EntryRefused) and error == OUTSIDE and self._kind.name.startswith("bitmap"):
+                made.limit = self._held.range
+                made.reason += f": it holds {made.limit}"
+            if isinstance(made, SetFull):
+                made.limit = self._held.maxelem
+                if made.limit is not None:
+                    made.reason += f": maxelem is {made.limit}"
         return made

@@ -6,9 +6,10 @@ Knows: the calls that users make, and how they come together from commands. Must
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ipvskit.errors import InvalidConfig, ProtocolError, SetNotFound, SetReferenced
+from ipvskit.errors import InvalidConfig, IpvskitError, ProtocolError, SetNotFound, SetReferenced
 from ipvskit.ipset import bulk, commands, making, replacing
 from ipvskit.ipset.asking import Asking, known_type
 from ipvskit.ipset.commands import Command, held
@@ -171,10 +172,15 @@ class Ipset:
             making.check_existing(self._asking, made, revision, exist=exist)
         if contents is None:
             return new
-        report = self.add_entries(made, contents, exist=not new)
-        if report.failures and new:
-            self.destroy(made.name, exist=True)
-        report.raise_for_failures()
+        try:
+            report = self.add_entries(made, contents, exist=not new)
+            report.raise_for_failures()
+        except BaseException:
+            if new:
+                # Half filled it would be taken for what was asked for.
+                with suppress(IpvskitError):
+                    self.destroy(made.name, exist=True)
+            raise
         return new
 
     @staticmethod
@@ -196,11 +202,23 @@ class Ipset:
 
         Lists of sets are flushed first: while one has members the kernel refuses.
         """
-        lists = [found.set.name for found in self.status() if found.set.type == "list:set" and found.entries]
-        self._asking.execute([commands.command(Command.FLUSH, name) for name in lists])
         packed = commands.command(Command.DESTROY, flags=commands.NLM_F_EXCL)
-        error = self._patiently(packed, {BUSY}, None)
-        self._raise(Command.DESTROY, error, None)
+
+        def attempt() -> int:
+            error, _ = self._asking.try_one(packed)
+            if error == BUSY and not self._referenced_by_rules():
+                lists = [found.set.name for found in self.status() if found.set.type == "list:set" and found.entries]
+                self._asking.execute([commands.command(Command.FLUSH, name) for name in lists])
+                error, _ = self._asking.try_one(packed)
+            return error
+
+        self._raise(Command.DESTROY, self._patience.until(attempt, {BUSY}, self._referenced_by_rules), None)
+
+    def _referenced_by_rules(self) -> bool:
+        """Whether sets have more references than lists have members."""
+        found = self.status()
+        members = sum(each.entries for each in found if each.set.type == "list:set")
+        return sum(each.references for each in found) > members
 
     def flush(self, name: str) -> None:
         """Remove all entries of a set."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from ipvskit.errors import IpvskitError, KernelError, SetFull, SetNotFound
+from ipvskit.errors import Busy, IpvskitError, KernelError, SetFull, SetNotFound
 from ipvskit.ipset import commands
 from ipvskit.ipset.commands import held
 from ipvskit.ipset.making import make, sized
@@ -63,7 +63,9 @@ class Replacing:
 
     def run(self, old: SetStatus, wanted: Set, entries: Elements) -> EntriesReport:
         """Make `old` hold these entries, with the creation options of `wanted`. Raises what filling raises; then nothing has changed."""
-        self.clean()
+        # What cannot be cleaned up now (somebody lists it) is no reason not to replace.
+        with suppress(Busy):
+            self.clean()
         with self._temporary() as name:
             if not make(self._asking, with_options(wanted, name=name, entries=None), old.revision):
                 raise KernelError(errno.EEXIST, "a set with a random name exists", operation="create set", key=name)
@@ -75,7 +77,9 @@ class Replacing:
                 with suppress(IpvskitError):
                     self._destroy(name)
                 raise
-            self._destroy(name)
+            # The set has its new contents. Old ones that somebody still lists are for the next replacement to destroy.
+            with suppress(Busy):
+                self._destroy(name)
         return replace(report, set_name=old.set.name)
 
     @contextmanager

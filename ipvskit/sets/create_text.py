@@ -35,6 +35,8 @@ _IGNORED_OF_PORTS = {"from", "to", "network"}
 _WITH_OLD_RANGE = {"hash:ip,port", "hash:ip,port,ip", "hash:ip,port,net"}
 _NUMBERS = {"hashsize", "maxelem", "bucketsize", "initval", "netmask", "markmask", "size", "timeout"}
 _MAX_DIGITS = 22
+#: Every option there is, each once.
+_OPTIONS = tuple(dict.fromkeys(option for kind in SET_TYPES.values() for option in kind.create_options))
 
 
 def _hexadecimal(value: int) -> str:
@@ -52,7 +54,9 @@ _FORMS: dict[str, Callable[[Any], str]] = {
 def format_create(wanted: Set) -> str:
     """Name, type and the options that are stated, in the order of `ipset save`."""
     words = [wanted.name, wanted.type]
-    for option in wanted.set_type.create_options:
+    # A set that another program made may be of a type that is not in the table.
+    kind = SET_TYPES.get(wanted.type)
+    for option in kind.create_options if kind is not None else _OPTIONS:
         value = getattr(wanted, option)
         if value is None or value is False:
             continue

@@ -104,6 +104,8 @@ class Elements:
         Raises InvalidEntry for the first bad line; with `on_error` it is called with each of them instead, and they are left out.
         """
         made = cls(of, family=family)
+        if not isinstance(text, str | bytes | bytearray | memoryview):
+            raise InvalidConfig("text", text, "text or bytes")
         data = encoded(text) if isinstance(text, str) else bytes(text)
         start = line = 0
         while start < len(data):
@@ -229,6 +231,7 @@ class Elements:
     def diff(self, other: Elements, options: Iterable[str] = COMPARED) -> Difference:
         """How this one differs from the other: to make the other one equal, add `added`, remove `removed`, and add `changed` again.
 
+        Adding again changes everything but a wildcard, and takes no MAC away from a bitmap:ip,mac: such elements have to be removed first.
         `options` are those that count; timeout and counters do not unless they are named, because they run by themselves.
         """
         self._check_kind(other)
@@ -337,11 +340,11 @@ class Elements:
         return changed
 
     def _take_items(self, items: Sequence[Any], intake: int, start: int) -> int:
-        return self._take(joined(items), intake | native.EVERY_LINE, start, None).changed
+        return self._take(joined(items, start), intake | native.EVERY_LINE, start, None).changed
 
     def _take(self, data: bytes, intake: int, start: int, on_error: OnError | None) -> native.Intake:
         room = data.count(b"\n") + 1 if on_error is not None else 1
-        found = self._table.parse(intake, MOST, data, room)
+        found = self._table.parse(intake if on_error is not None else intake | native.STOP, MOST, data, room)
         if found.faults:
             lines = data.split(b"\n")
             for fault in found.faults:
@@ -357,25 +360,27 @@ def _rebuild(of: Set | str, family: Family | None, text: str) -> Elements:
     return Elements.parse(of, text, family=family)
 
 
-def joined(items: Sequence[Any]) -> bytes:
-    """Entries as text, a line for each. Raises InvalidConfig."""
+def joined(items: Sequence[Any], start: int = 0) -> bytes:
+    """Entries as text, a line for each; the first one's place is `start`. Raises InvalidConfig."""
     try:
         text = "\n".join(items)
     except TypeError:
         text = "\n".join(map(entry_text, items))
     if text.count("\n") != len(items) - 1:
-        broken = next(item for item in items if "\n" in entry_text(item))
-        raise InvalidEntry("entry", entry_text(broken), "an entry without line breaks")
-    return encoded(text)
+        place, broken = next((at, item) for at, item in enumerate(items, start) if "\n" in entry_text(item))
+        raise InvalidEntry("entry", entry_text(broken), "an entry without line breaks", place)
+    return encoded(text, start)
 
 
-def encoded(text: str) -> bytes:
+def encoded(text: str, start: int = 0) -> bytes:
     """In UTF-8, in which bytes that were none come back. Raises InvalidEntry."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
         line = text.count("\n", 0, error.start)
-        raise InvalidEntry("entry", text.split("\n")[line], "characters that there are in UTF-8", line) from None
+        raise InvalidEntry(
+            "entry", text.split("\n")[line], "characters that there are in UTF-8", start + line
+        ) from None
 
 
 def entry_text(entry: Any) -> str:  # noqa: ANN401 - many forms are taken
