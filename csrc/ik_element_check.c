@@ -142,7 +142,7 @@ static void complete(const struct ik_shape *shape, struct ik_element *element)
         element->present |= IK_HAS_TIMEOUT;
         element->timeout = shape->timeout;
     }
-    if (shape->flags & IK_SHAPE_STRICT) {
+    if (shape->flags & IK_SHAPE_COUNTERS) {
         element->present |= shape->options & (IK_HAS_PACKETS | IK_HAS_BYTES);
     }
 }

@@ -38,6 +38,7 @@ enum ik_shape_flag {
     IK_SHAPE_MASKED = 32,      /* addresses are cut with `mask` */
     IK_SHAPE_STRICT = 64,      /* `options` are those that the set has: others are faults */
     IK_SHAPE_TIMEOUT = 128,    /* elements that say nothing get `timeout` */
+    IK_SHAPE_COUNTERS = 256,   /* elements that say nothing get 0 packets and 0 bytes */
 };
 
 enum { IK_PARTS = 3, IK_NAME = 32, IK_INTERFACE = 16 };

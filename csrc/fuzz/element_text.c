@@ -55,7 +55,7 @@ static void make_shape(const uint8_t *data, struct ik_shape *shape)
     if (shape->parts[0] == IK_PART_ADDRESS || shape->parts[0] == IK_PART_NET) {
         shape->family = (flags & INET6) != 0 && (type->flags & IK_SHAPE_BOUNDED) == 0 ? AF_INET6 : AF_INET;
     }
-    shape->flags |= flags & STRICT ? IK_SHAPE_STRICT : 0;
+    shape->flags |= flags & STRICT ? IK_SHAPE_STRICT | IK_SHAPE_COUNTERS : 0;
     shape->flags |= flags & TIMEOUT ? IK_SHAPE_TIMEOUT : 0;
     shape->timeout = number;
     shape->markmask = flags & MASKED ? number * 0x01010101u : 0;

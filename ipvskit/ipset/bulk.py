@@ -185,7 +185,9 @@ class Bulk:
         """
         # Of a range that ends outside of a bitmap nothing is to be added.
         strict = self._kind.name.startswith(("hash:ip,mac", "bitmap:")) or self._is_masked()
-        table = native.Table(shape_of_set(self._held) if strict else shape_of_type(self._kind, self._family))
+        table = native.Table(
+            shape_of_set(self._held, filled=False) if strict else shape_of_type(self._kind, self._family)
+        )
         data = joined([items[place] for place in places])
         begin = line = 0
         while line < len(places) and not self._stopped:

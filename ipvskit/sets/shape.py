@@ -24,7 +24,8 @@ SHAPE = struct.Struct("=B3s4xIIII16s16s16s")
 
 _FAMILIES = {None: 0, Family.IPV4: 2, Family.IPV6: 10}
 
-_RANGES, _MAC_IS_VALUE, _ZERO_PREFIX, _NO_NULL, _BOUNDED, _MASKED, _STRICT, _TIMEOUT = (1 << bit for bit in range(8))
+_RANGES, _MAC_IS_VALUE, _ZERO_PREFIX, _NO_NULL = (1 << bit for bit in range(4))
+_BOUNDED, _MASKED, _STRICT, _TIMEOUT, _COUNTERS = (1 << bit for bit in range(4, 9))
 
 #: Options of entries, and their bits (enum ik_present).
 OPTIONS = {
@@ -102,11 +103,13 @@ def shape_of_type(kind: SetType, family: Family | None) -> bytes:
     return _pack(kind, family, option_bits(kind.entry_options))
 
 
-def shape_of_set(of: Set) -> bytes:
-    """For elements of this set, with its bounds, masks and options."""
+def shape_of_set(of: Set, *, filled: bool = True) -> bytes:
+    """For elements of this set, with its bounds, masks and options. `filled`: elements that say nothing get the set's timeout, and counters at 0."""
     kind = of.set_type
     options = option_bits(name for name in kind.entry_options if name not in _NEEDS or _NEEDS[name](of))
-    flags = _STRICT | (_TIMEOUT if of.timeout is not None else 0)
+    flags = _STRICT
+    if filled:
+        flags |= (_TIMEOUT if of.timeout is not None else 0) | (_COUNTERS if of.counters else 0)
     bounds = (b"", b"")
     if isinstance(of.range, NumberRange):
         flags |= _BOUNDED

@@ -188,7 +188,11 @@ def sound(of: Set, entry: Entry) -> bool:
     contents = ik.Elements(of, [entry])
     if len(contents) > MOST or (of.type == "hash:ip,port" and any(int(each.address) == 0 for each in contents)):  # type: ignore[arg-type]
         return False
-    if of.type == "hash:ip,port" and len(contents) > 1 and (of.netmask or of.bitmask):
+    if (
+        of.type == "hash:ip,port"
+        and (of.netmask or of.bitmask)
+        and len(ik.Elements(of.type, [entry], family=of.family)) > 1
+    ):
         return False  # the kernel masks none but the first address of a range here; we do not send ranges
     if entry.skbmark == (0, 0):
         return False
