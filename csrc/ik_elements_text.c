@@ -125,7 +125,23 @@ int ik_elements_parse(struct ik_elements *table, int intake, uint64_t most, cons
     return 0;
 }
 
-static int append(void *table, const struct ik_element *element) { return ik_elements_append(table, element); }
+struct expansion {
+    struct ik_elements *table;
+    uint32_t given; /* options of the line */
+};
+
+/* With options that would not be listed (a mark of 0, an empty comment): whether the set has such options at all is for the kernel to say. */
+static int append(void *context, const struct ik_element *element)
+{
+    const struct expansion *expansion = context;
+    struct ik_element whole = *element;
+
+    whole.present |= expansion->given;
+    if (whole.comment == NULL) {
+        whole.comment = "";
+    }
+    return ik_elements_append(expansion->table, &whole);
+}
 
 /* 0, also where there is a fault; -ENOMEM. */
 static int expand_line(struct ik_elements *table, uint64_t most, const char *line, size_t length, struct ik_fault *fault)
@@ -136,7 +152,8 @@ static int expand_line(struct ik_elements *table, uint64_t most, const char *lin
     memset(fault, 0, sizeof(*fault));
     trim(&line, &length);
     int result = ik_element_parse(shape, line, length, &element, fault);
-    result = result < 0 ? result : ik_element_normalise(shape, &element, most, append, table, fault);
+    struct expansion expansion = {.table = table, .given = result < 0 ? 0 : element.present & ~(uint32_t)IK_HAS_RANGE};
+    result = result < 0 ? result : ik_element_normalise(shape, &element, most, append, &expansion, fault);
     return result == -EINVAL ? 0 : result;
 }
 
