@@ -22,6 +22,9 @@ __all__ = [
     "APPEND",
     "DIFFERENT",
     "EVERY_LINE",
+    "FAULT_NOT_OPTION",
+    "FAULT_NULL",
+    "FAULT_OUTSIDE",
     "IN_BOTH",
     "ONLY_HERE",
     "PUT",
@@ -38,6 +41,10 @@ APPEND: int = lib.IK_APPEND
 REMOVE: int = lib.IK_REMOVE
 EVERY_LINE: int = lib.IK_EVERY_LINE
 STOP: int = lib.IK_STOP
+
+FAULT_NULL: int = lib.IK_FAULT_NULL
+FAULT_OUTSIDE: int = lib.IK_FAULT_OUTSIDE
+FAULT_NOT_OPTION: int = lib.IK_FAULT_NOT_OPTION
 
 ONLY_HERE: int = lib.IK_ONLY_HERE
 IN_BOTH: int = lib.IK_IN_BOTH

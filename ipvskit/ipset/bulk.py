@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ipvskit._native import elements as native
 from ipvskit.errors import EntryRefused, InvalidConfig, InvalidEntry, IpvskitError, SetFull
 from ipvskit.ipset.commands import Command, set_name
-from ipvskit.ipset.refusals import OUTSIDE, refusal
+from ipvskit.ipset.refusals import NOT_ENABLED, NULL, OUTSIDE, refusal
 from ipvskit.ipset.report import EntriesReport, EntryFailure
 from ipvskit.ipset.sending import Outcome, Sender
 from ipvskit.sets.elements import MOST, Elements, entry_text, joined
@@ -185,9 +185,10 @@ class Bulk:
         """
         # Of a range that ends outside of a bitmap nothing is to be added.
         strict = self._kind.name.startswith(("hash:ip,mac", "bitmap:")) or self._is_masked()
-        table = native.Table(
-            shape_of_set(self._held, filled=False) if strict else shape_of_type(self._kind, self._family)
-        )
+        shape = shape_of_type(self._kind, self._family)
+        if strict:
+            shape = shape_of_set(self._held, filled=False, checked=self._command is Command.ADD)
+        table = native.Table(shape)
         data = joined([items[place] for place in places])
         begin = line = 0
         while line < len(places) and not self._stopped:
@@ -232,9 +233,17 @@ class Bulk:
             else:
                 self._done += 1
 
-    def _fault(self, fault: native.Fault | None, text: str, place: int) -> InvalidEntry:
+    def _fault(self, fault: native.Fault | None, text: str, place: int) -> IpvskitError:
         if fault is None:
             return InvalidEntry("entry", text, "a single element: the kernel looks for one at a time", place)
+        # What a set of this type could hold and this one cannot is told in the same way as when the kernel finds it out.
+        if fault.code == native.FAULT_OUTSIDE:
+            return self._refusal(OUTSIDE, text)
+        if fault.code == native.FAULT_NULL:
+            return self._refusal(NULL, text)
+        if fault.code == native.FAULT_NOT_OPTION:
+            option = text[fault.offset : fault.offset + fault.length]
+            return self._refusal(NOT_ENABLED.get(option.split(" ")[0], NOT_ENABLED["skbmark"]), text)
         return invalid_entry(fault, self._kind, text, place)
 
     @property

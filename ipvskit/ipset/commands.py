@@ -246,9 +246,6 @@ def _range(header: Header) -> AddressRange | NumberRange | None:
 def held(header: Header, entries: Any = None) -> SetStatus:  # noqa: ANN401 - as in Set
     """A set as the kernel has it."""
     values: dict[str, Any] = {name: getattr(header, name) for name, bit in _NUMBERS.items() if header.has(bit)}
-    # The kernel's own default, and no mask at all.
-    if values.get("markmask") == 0xFFFFFFFF:
-        del values["markmask"]
     if header.has(_Bit.BITMASK):
         values["bitmask"] = _address(header.bitmask, header.inet)
     flags = {name: bool(header.flags & bit) for name, bit in _FLAGS.items()}

@@ -32,7 +32,7 @@ from ipvskit.modules import module_state, why_missing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ALREADY", "BUSY", "EXIST_SETNAME2", "OUTSIDE", "REFERENCED", "refusal"]
+__all__ = ["ALREADY", "BUSY", "EXIST_SETNAME2", "NOT_ENABLED", "NULL", "OUTSIDE", "REFERENCED", "refusal"]
 
 _PRIVATE = 4096
 _OF_TYPE = 4352
@@ -40,6 +40,18 @@ _OF_TYPE = 4352
 PROTOCOL, FIND_TYPE, MAX_SETS, BUSY, EXIST_SETNAME2, TYPE_MISMATCH, ALREADY = range(_PRIVATE + 1, _PRIVATE + 8)
 REFERENCED = _PRIVATE + 12
 OUTSIDE = _OF_TYPE  # of bitmaps
+NULL = _OF_TYPE + 1  # of hashes
+
+#: By the option of an entry that the set was created without.
+NOT_ENABLED = {
+    "timeout": _PRIVATE + 11,
+    "packets": _PRIVATE + 15,
+    "bytes": _PRIVATE + 15,
+    "comment": _PRIVATE + 16,
+    "skbmark": _PRIVATE + 18,
+    "skbprio": _PRIVATE + 18,
+    "skbqueue": _PRIVATE + 18,
+}
 
 _NAMES = (
     "PROTOCOL",

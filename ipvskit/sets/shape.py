@@ -103,10 +103,13 @@ def shape_of_type(kind: SetType, family: Family | None) -> bytes:
     return _pack(kind, family, option_bits(kind.entry_options))
 
 
-def shape_of_set(of: Set, *, filled: bool = True) -> bytes:
-    """For elements of this set, with its bounds, masks and options. `filled`: elements that say nothing get the set's timeout, and counters at 0."""
+def shape_of_set(of: Set, *, filled: bool = True, checked: bool = True) -> bytes:
+    """For elements of this set, with its bounds and masks. `filled`: elements that say nothing get the set's timeout, and counters at 0.
+
+    `checked`: they have no other options than the set.
+    """
     kind = of.set_type
-    options = option_bits(name for name in kind.entry_options if name not in _NEEDS or _NEEDS[name](of))
+    options = option_bits(name for name in kind.entry_options if not checked or name not in _NEEDS or _NEEDS[name](of))
     flags = _STRICT
     if filled:
         flags |= (_TIMEOUT if of.timeout is not None else 0) | (_COUNTERS if of.counters else 0)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -25,6 +26,7 @@ from ipvskit.ipset.waiting import Patience
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ipvskit import Elements, Entry, Set
     from ipvskit.testing.namespaces import TestNetNS
 
 __all__ = ["HeldDump", "impatient", "need_type", "run_python", "start_python"]
@@ -95,3 +97,16 @@ def run_python(
 def start_python(namespace: TestNetNS, program: str, *arguments: str) -> subprocess.Popen[str]:
     """The same, running beside the test, with its output in a pipe."""
     return namespace.popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE)
+
+
+def is_null(entry: Entry) -> bool:
+    """An element that some kernels refuse as standing for nothing: hash:ip,port since 6.2, hash:ip,mark and the first network of hash:net,net too."""
+    first, *others = entry.parts
+    if isinstance(first, IPv4Network | IPv6Network):
+        return int(first.network_address) == 0 and first.prefixlen == first.max_prefixlen
+    marks = [int(other) for other in others if isinstance(other, ik.Mark)]
+    return isinstance(first, IPv4Address | IPv6Address) and int(first) == 0 and not any(marks)
+
+
+def without_zero(of: Set, elements: Elements) -> bool:
+    return of.type not in {"hash:ip,port", "hash:ip,mark", "hash:net,net"} or not any(map(is_null, elements))

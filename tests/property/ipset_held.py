@@ -246,8 +246,8 @@ def defaults(of: ik.Set) -> ik.Set:
     for name, value in (("hashsize", 1024), ("maxelem", 65536), ("size", 8)):
         if name in of.set_type.create_options and values[name] is None:
             values[name] = value
-    if values["markmask"] == 0xFFFFFFFF:
-        values["markmask"] = None
+    if "markmask" in of.set_type.create_options and values["markmask"] is None:
+        values["markmask"] = 0xFFFFFFFF
     if values["netmask"] == (128 if of.family is Family.IPV6 else 32):
         values["netmask"] = None
     return ik.Set(of.name, **values)

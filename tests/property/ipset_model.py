@@ -174,10 +174,9 @@ class Model:
     ) -> Outcome:
         """Add or delete them: an entry is done if any of its elements was, and failed if any of them did."""
         held, outcome = self.held(name), Outcome()
-        strict = self._is_strict(command, held, entries)
         for at, written in enumerate(entries):
             try:
-                done = self._one(command, held, written, exist=exist, stop=stop, strict=strict)
+                done = self._one(command, held, written, exist=exist, stop=stop)
             except RefusedError as refused:
                 outcome.failures.append((at, refused.kind))
                 if stop:
@@ -187,14 +186,6 @@ class Model:
                 outcome.done += done
                 outcome.already += [] if done else [at]
         return outcome
-
-    @staticmethod
-    def _is_strict(command: str, held: Held, entries: Sequence[Written]) -> bool:
-        """Whether entries are checked for this very set before they are sent: where the kernel would do something else with some of them."""
-        good = [written for written in entries if not written.wrong]
-        cut = held.masked and any(written.several for written in good)
-        swallowed = held.kind.name == "hash:ip,mac" and command == "add" and any(written.options for written in good)
-        return cut or swallowed
 
     @staticmethod
     def _place(command: str, held: Held, written: Written) -> int | None:
@@ -213,9 +204,9 @@ class Model:
             raise RefusedError(ik.EntryNotFound)
         return members.index(near) + after
 
-    def _one(self, command: str, held: Held, written: Written, *, exist: bool, stop: bool, strict: bool) -> bool:
+    def _one(self, command: str, held: Held, written: Written, *, exist: bool, stop: bool) -> bool:
         """Whether anything was done. Raises RefusedError."""
-        self._check(command, held, written, strict)
+        self._check(command, held, written)
         place = self._place(command, held, written)
         if place is not None and written.keys[0] not in held.kept:
             held.put(written.keys[0], written, exist=exist)
@@ -235,18 +226,18 @@ class Model:
             raise full
         return any_done
 
-    def _check(self, command: str, held: Held, written: Written, strict: bool) -> None:
+    def _check(self, command: str, held: Held, written: Written) -> None:
         """What is said of the entry before it is looked for. Raises RefusedError."""
         if written.wrong:
             raise RefusedError(written.wrong)
-        if (command == "add" or strict) and held.refuses(written.options):
-            raise RefusedError(ik.InvalidEntry if strict else ik.OptionNotEnabled)
+        if command == "add" and held.refuses(written.options):
+            raise RefusedError(ik.OptionNotEnabled)
         if held.kind.name == "list:set":
             self._check_member(written.keys[0][0])
             for near in ("before", "after"):
                 self.held(written.options.get(near, written.keys[0][0]))
         if any(map(held.outside, held.keys(written))):
-            raise RefusedError(ik.InvalidEntry if strict else ik.EntryRefused)
+            raise RefusedError(ik.EntryRefused)
 
     def _check_member(self, member: str) -> None:
         if self.held(member).kind.name == "list:set":
