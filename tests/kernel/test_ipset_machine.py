@@ -11,12 +11,13 @@ from hypothesis.stateful import run_state_machine_as_test
 
 import ipvskit as ik
 from ipvskit.testing.namespaces import TestNetNS
+from tests.kernel.ipset_support import examples
 from tests.property.ipset_machine import IpsetMachine
 
 pytestmark = pytest.mark.ipset
 
 SETTINGS = settings(
-    max_examples=40,
+    max_examples=examples(40),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

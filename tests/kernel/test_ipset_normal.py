@@ -21,7 +21,7 @@ from ipvskit.sets.elements import COMPARED, Elements
 from ipvskit.sets.shape import shape_of_type
 from ipvskit.testing.namespaces import TestNetNS
 from tests.kernel.ipset_strategies import CASES, entries, named, refused, sets, wrong_entries
-from tests.kernel.ipset_support import without_zero
+from tests.kernel.ipset_support import examples, without_zero
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ def assert_same(listed: Elements, wanted: Elements) -> None:
 def test_an_entry_is_listed_as_it_was_normalised(kernel: ik.Kernel, case: Case) -> None:
     types = case_of(kernel, case)
 
-    @settings(COMMON, max_examples=120)
+    @settings(COMMON, max_examples=examples(120))
     @given(data=st.data())
     def holds(data: st.DataObject) -> None:
         of = data.draw(sets(case, kernel=types))
@@ -124,7 +124,7 @@ def test_an_entry_is_listed_as_it_was_normalised(kernel: ik.Kernel, case: Case) 
 def test_kernels_split_ranges_as_we_do(kernel: ik.Kernel, case: Case) -> None:
     types = case_of(kernel, case)
 
-    @settings(COMMON, max_examples=60)
+    @settings(COMMON, max_examples=examples(60))
     @given(data=st.data())
     def holds(data: st.DataObject) -> None:
         of = data.draw(sets(case, kernel=types))
@@ -168,7 +168,7 @@ def readded(of: Set, wanted: list[Entry]) -> Elements:
 def test_entries_that_overlap_end_as_the_last_one_says(kernel: ik.Kernel, case: Case) -> None:
     types = case_of(kernel, case)
 
-    @settings(COMMON, max_examples=40)
+    @settings(COMMON, max_examples=examples(40))
     @given(data=st.data())
     def holds(data: st.DataObject) -> None:
         of = data.draw(sets(case, kernel=types))
@@ -198,7 +198,7 @@ def kernel_takes_it_all_the_same(of: Set, error: ik.InvalidEntry) -> bool:
 def test_what_is_refused_here_is_refused_by_the_kernel(kernel: ik.Kernel, case: Case) -> None:
     types = case_of(kernel, case)
 
-    @settings(COMMON, max_examples=120)
+    @settings(COMMON, max_examples=examples(120))
     @given(data=st.data())
     def holds(data: st.DataObject) -> None:
         of = data.draw(sets(case, kernel=types))

@@ -24,7 +24,7 @@ from ipvskit.model.settype import SET_TYPES
 from ipvskit.sets.elements import COMPARED
 from ipvskit.testing.namespaces import TestNetNS
 from tests.kernel.ipset_strategies import CASES, entries, named, option_names, refused, sets
-from tests.kernel.ipset_support import need_type, without_zero
+from tests.kernel.ipset_support import examples, need_type, without_zero
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -167,7 +167,7 @@ def test_each_creation_option_alone_and_all_together(pair: Pair, case: Case, rev
 def test_entries_with_every_option(pair: Pair, case: Case) -> None:
     types = types_with(pair, case)
 
-    @settings(COMMON, max_examples=12)
+    @settings(COMMON, max_examples=examples(12))
     @given(data=st.data())
     def holds(data: st.DataObject) -> None:
         of = data.draw(sets(case, kernel=types))
@@ -206,7 +206,7 @@ def sound(of: Set, entry: Entry) -> bool:
 def test_the_tool_makes_of_an_entry_what_we_make_of_it(pair: Pair, case: Case) -> None:
     types = types_with(pair, case)
 
-    @settings(COMMON, max_examples=12)
+    @settings(COMMON, max_examples=examples(12))
     @given(data=st.data())
     def holds(data: st.DataObject) -> None:
         of = data.draw(sets(case, kernel=types))
