@@ -147,7 +147,7 @@ static void check_reply(const struct ik_reply *reply, uint32_t count)
         HOLDS(message.sequence - FIRST < count && message.type != NLMSG_NOOP);
     }
     HOLDS(messages == ik_reply_messages(reply) && ik_reply_length(reply) <= world.trusted);
-    HOLDS((ik_reply_flags(reply) & ~(uint32_t)(IK_REPLY_LOST | IK_REPLY_INTERRUPTED)) == 0);
+    HOLDS((ik_reply_flags(reply) & ~(uint32_t)(IK_REPLY_LOST | IK_REPLY_INTERRUPTED | IK_REPLY_STOPPED)) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
