@@ -32,8 +32,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ipvskit.ipset.report import EntriesReport, RestoreReport
-    from ipvskit.ipvs.report import BulkReport
+    from ipvskit.report import Report
 
 __all__ = [
     "AddressNotUsable",
@@ -309,7 +308,7 @@ class AnswerLost(KernelError):
 class BulkFailed(IpvskitError):
     """Some operations of a bulk call failed; `report` has all of them."""
 
-    def __init__(self, report: BulkReport | EntriesReport | RestoreReport) -> None:
+    def __init__(self, report: Report) -> None:
         super().__init__(report)
         self.report = report
 

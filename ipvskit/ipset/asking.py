@@ -9,9 +9,10 @@ import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ipvskit._native.ipset import Listing, encode_commands, failures, parse_sets
+from ipvskit._native.ipset import Listing, encode_commands
 from ipvskit.errors import AnswerLost, NotSupported, ProtocolError, SetNotFound
 from ipvskit.ipset import commands
+from ipvskit.ipset.answers import failures, parse_sets, trusted
 from ipvskit.ipset.commands import Command, Header, decode_headers
 from ipvskit.ipset.refusals import refusal
 from ipvskit.model.settype import SET_TYPES, SetType
@@ -60,32 +61,35 @@ class Asking:
                 reply = self.transport.exchange(memoryview(buffer)[:used], done)
             if reply.lost:
                 raise AnswerLost(errno.ENOBUFS, "the receive buffer is too small for the answers", operation="ipset")
-            if reply.data:
-                refused |= {start + one.index: one.error for one in failures(reply.data)}
-                for header in decode_headers(parse_sets(reply.data)):
-                    header.index += start
-                    answers.append(header)
+            refused |= {start + one.index: one.error for one in failures(reply.data)}
+            for header in decode_headers(parse_sets(reply.data)):
+                header.index += start
+                answers.append(header)
             start += done
         return refused, answers
 
-    def one(self, what: Command, packed: bytes, key: object, *, kind: str = "") -> list[Header]:
-        """A single command. Raises what its refusal means."""
-        error, answers = self.try_one(packed)
-        if error:
-            raise refusal(what, error, key, kind=kind)
-        return answers
+    def attempt(self, packed: bytes) -> int:
+        """Execute a single command: its refusal, 0 for none."""
+        return self.execute([packed])[0].get(0, 0)
 
-    def try_one(self, packed: bytes) -> tuple[int, list[Header]]:
-        """A single command: its refusal, 0 for none, and its answers."""
+    def do(self, what: Command, packed: bytes, key: object) -> None:
+        """Execute a single command. Raises what its refusal means."""
+        error = self.attempt(packed)
+        if error:
+            raise refusal(what, error, key)
+
+    def ask(self, what: Command, packed: bytes, key: object) -> Header:
+        """Ask a single question. Raises what its refusal means, ProtocolError where there is no answer."""
         refused, answers = self.execute([packed])
-        return refused.get(0, 0), answers
+        if refused:
+            raise refusal(what, refused[0], key)
+        if not answers:
+            raise ProtocolError(f"the kernel did not answer a question: {what.name.lower()} {key}")
+        return answers[0]
 
     def header(self, name: str) -> Header:
         """Type, family and revision of a set. Raises SetNotFound."""
-        answers = self.one(Command.HEADER, commands.command(Command.HEADER, name), name)
-        if not answers:
-            raise ProtocolError("the kernel did not answer a question about a set")
-        return answers[0]
+        return self.ask(Command.HEADER, commands.command(Command.HEADER, name), name)
 
     def type_of(self, name: str) -> tuple[SetType, Family | None]:
         """Type and family of a set. Raises SetNotFound, NotSupported for a type that we do not know."""
@@ -96,11 +100,9 @@ class Asking:
         """The least and the newest revision of a type that the kernel takes. Raises SetTypeNotAvailable."""
         found = self._revisions.get((kind.name, family))
         if found is None:
-            packed = commands.query_type(kind.name, family)
-            answers = self.one(Command.TYPE, packed, f"{kind.name} {family or ''}".strip(), kind=kind.name)
-            if not answers:
-                raise ProtocolError("the kernel did not answer a question about a set type")
-            found = self._revisions[kind.name, family] = (answers[0].least, answers[0].revision)
+            key = f"{kind.name} {family or ''}".strip()
+            answer = self.ask(Command.TYPE, commands.query_type(kind.name, family), key)
+            found = self._revisions[kind.name, family] = (answer.least, answer.revision)
         return found
 
     def listing(self, name: str | None = None, what: int = 0) -> list[tuple[Header, Table | None]]:
@@ -109,7 +111,8 @@ class Asking:
         message = bytearray(4096)
         _, used = encode_commands(packed, message)
         listing = Listing(listing_types())
-        self.transport.dump(message[:used], listing)
+        with trusted():
+            self.transport.dump(message[:used], listing)
         if listing.error:
             raise refusal(Command.LIST, listing.error, name or "all")
         found = [(decode_headers(raw)[0], table) for raw, table in listing.sets()]

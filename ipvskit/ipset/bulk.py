@@ -19,7 +19,7 @@ from ipvskit.ipset.report import EntriesReport, EntryFailure
 from ipvskit.ipset.sending import Outcome, Sender
 from ipvskit.sets.elements import MOST, Elements, entry_text, joined
 from ipvskit.sets.faults import invalid_entry
-from ipvskit.sets.shape import option_bits, shape_of_set, shape_of_type
+from ipvskit.sets.shape import DATA_BITS, RANGE_BITS, shape_of_set, shape_of_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,10 +35,8 @@ OnError = Literal["continue", "stop"]
 
 #: Entries that are made into elements before they are sent: so few that the next ones find their memory still warm.
 PORTION = 1 << 14
-_DATA = option_bits(("timeout", "packets", "bytes", "comment", "skbmark", "skbprio", "skbqueue"))
 #: Elements that ranges may become before they are sent.
 _EXPANDED = 1 << 20
-_OF_RANGES = 1 | 2 | 4  # bits of enum ik_present
 
 
 class Bulk:
@@ -171,7 +169,7 @@ class Bulk:
         chosen = places if end is None else places[:end]
         if not chosen:
             return
-        if table.options & _OF_RANGES or self._is_swallowed(table):
+        if table.options & RANGE_BITS or self._is_swallowed(table):
             self._send_expanded(items, chosen, start)
             return
         outcome = self._sender.send(table, 0, end)
@@ -255,7 +253,7 @@ class Bulk:
 
     def _is_swallowed(self, table: native.Table) -> bool:
         """Whether the kernel would skip elements with options that the set lacks, without a word: it takes its own check for an error number."""
-        return self._kind.name == "hash:ip,mac" and self._command is Command.ADD and bool(table.options & _DATA)
+        return self._kind.name == "hash:ip,mac" and self._command is Command.ADD and bool(table.options & DATA_BITS)
 
     def _is_masked(self) -> bool:
         # The kernel cuts the first address of a range only, and so would store elements that no packet matches.

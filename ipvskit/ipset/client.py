@@ -9,7 +9,15 @@ import errno
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ipvskit.errors import InvalidConfig, IpvskitError, ProtocolError, SetNotFound, SetReferenced
+from ipvskit.errors import (
+    InvalidConfig,
+    IpvskitError,
+    ProtocolError,
+    SetBusy,
+    SetNotFound,
+    SetReferenced,
+    SetTypeNotAvailable,
+)
 from ipvskit.ipset import bulk, commands, making, replacing
 from ipvskit.ipset.asking import Asking, known_type
 from ipvskit.ipset.commands import Command, held
@@ -60,7 +68,7 @@ class Ipset:
 
     def exists(self, name: str) -> bool:
         """Whether there is a set of this name."""
-        error, _ = self._asking.try_one(commands.command(Command.HEADER, name))
+        error = self._asking.attempt(commands.command(Command.HEADER, name))
         if error not in {0, errno.ENOENT}:
             raise refusal(Command.HEADER, error, name)
         return not error
@@ -117,17 +125,16 @@ class Ipset:
 
     def index(self, name: str) -> int:
         """The number of a set, by which iptables rules refer to it: it stays with the name when sets are swapped."""
-        return self._asking.one(Command.GET_BYNAME, commands.command(Command.GET_BYNAME, name), name)[0].set_index
+        return self._asking.ask(Command.GET_BYNAME, commands.command(Command.GET_BYNAME, name), name).set_index
 
     def name_of(self, index: int) -> str:
         """The name of the set with this number."""
-        return self._asking.one(Command.GET_BYINDEX, commands.command(Command.GET_BYINDEX, index=index), index)[
-            0
-        ].set_name
+        packed = commands.command(Command.GET_BYINDEX, index=index)
+        return self._asking.ask(Command.GET_BYINDEX, packed, index).set_name
 
     def protocol(self) -> tuple[int, int]:
         """The least and the newest version of the protocol that the kernel speaks. Raises IpsetNotAvailable."""
-        answer = self._asking.one(Command.PROTOCOL, commands.command(Command.PROTOCOL), "")[0]
+        answer = self._asking.ask(Command.PROTOCOL, commands.command(Command.PROTOCOL), "")
         return answer.least, answer.protocol
 
     def revisions(self, type: str, family: str | Family | None = None) -> tuple[int, int]:  # noqa: A002 - its own name
@@ -136,10 +143,14 @@ class Ipset:
         return self._asking.revisions(kind, family_for(kind, family))
 
     def types(self) -> dict[str, tuple[int, int]]:
-        """The types that the kernel has, each with its revisions; asking loads their modules."""
+        """The types that the kernel has, each with its revisions; asking loads their modules. Raises IpsetNotAvailable."""
         asked = [commands.query_type(kind.name, family_for(kind, None)) for kind in SET_TYPES.values()]
-        _, answers = self._asking.execute(asked)
+        refused, answers = self._asking.execute(asked)
         names = tuple(SET_TYPES)
+        for place, error in refused.items():
+            made = refusal(Command.TYPE, error, names[place])
+            if not isinstance(made, SetTypeNotAvailable):
+                raise made
         return {names[answer.index]: (answer.least, answer.revision) for answer in answers}
 
     # --- sets -----------------------------------------------------------------------------------------------------------------------
@@ -205,11 +216,11 @@ class Ipset:
         packed = commands.command(Command.DESTROY, flags=commands.NLM_F_EXCL)
 
         def attempt() -> int:
-            error, _ = self._asking.try_one(packed)
+            error = self._asking.attempt(packed)
             if error == BUSY and not self._referenced_by_rules():
                 lists = [found.set.name for found in self.status() if found.set.type == "list:set" and found.entries]
                 self._asking.execute([commands.command(Command.FLUSH, name) for name in lists])
-                error, _ = self._asking.try_one(packed)
+                error = self._asking.attempt(packed)
             return error
 
         self._raise(Command.DESTROY, self._patience.until(attempt, {BUSY}, self._referenced_by_rules), None)
@@ -222,11 +233,11 @@ class Ipset:
 
     def flush(self, name: str) -> None:
         """Remove all entries of a set."""
-        self._asking.one(Command.FLUSH, commands.command(Command.FLUSH, name), name)
+        self._asking.do(Command.FLUSH, commands.command(Command.FLUSH, name), name)
 
     def flush_all(self) -> None:
         """Remove all entries of all sets of the namespace."""
-        self._asking.one(Command.FLUSH, commands.command(Command.FLUSH), "")
+        self._asking.do(Command.FLUSH, commands.command(Command.FLUSH), "")
 
     def rename(self, name: str, new: str) -> None:
         """Give a set another name. Raises SetExists, SetReferenced while a rule or a list refers to it, SetBusy."""
@@ -237,34 +248,30 @@ class Ipset:
     def swap(self, one: str, two: str) -> None:
         """Exchange the contents and options of two sets; rules and lists follow the name. Raises SetTypeMismatch, SetBusy."""
         packed = commands.command(Command.SWAP, one, two)
-        error = self._patience.until(lambda: self._asking.try_one(packed)[0], {errno.EBUSY}, lambda: False)
+        error = self._patience.until(lambda: self._asking.attempt(packed), {errno.EBUSY}, lambda: False)
+        missing = {errno.ENOENT: one, EXIST_SETNAME2: two}
         if error:
-            first_missing = error == errno.ENOENT
-            raise refusal(
-                Command.SWAP, error, one if first_missing else two if error == EXIST_SETNAME2 else f"{one} and {two}"
-            )
+            raise refusal(Command.SWAP, error, missing.get(error, f"{one} and {two}"))
 
-    def _patiently(self, packed: bytes, busy: Container[int], name: str | None) -> int:
-        return self._patience.until(lambda: self._asking.try_one(packed)[0], busy, lambda: self._referenced(name))
-
-    def _referenced(self, name: str | None) -> bool:
-        if name is not None:
-            return bool(self._asking.references(name))
-        return any(header.references for header, _ in self._asking.listing(None, commands.LIST_HEADERS))
+    def _patiently(self, packed: bytes, busy: Container[int], name: str) -> int:
+        return self._patience.until(
+            lambda: self._asking.attempt(packed), busy, lambda: bool(self._asking.references(name))
+        )
 
     def _raise(self, command: Command, error: int, name: str | None) -> None:
         if not error:
             return
         made = refusal(command, error, name)
-        if isinstance(made, SetReferenced):
-            if name is None:
-                made.reason = "rules or lists refer to some of the sets, or another program is listing one"
-                raise made
-            count = self._asking.references(name)
-            if not count:
-                raise refusal(Command.SWAP, errno.EBUSY, name)
-            made.references = count
-            made.reason = f"references to it from rules and lists: {count}"
+        if isinstance(made, SetReferenced) and name is None:
+            made.reason = "rules or lists refer to some of the sets, or another program is listing one"
+        elif isinstance(made, SetReferenced) and name is not None:
+            made.references = self._asking.references(name)
+            if not made.references:
+                # Nothing refers to it, so it is being listed.
+                raise SetBusy(
+                    error, "another program is listing it", operation=made.operation, key=name, text=made.text
+                )
+            made.reason = f"references to it from rules and lists: {made.references}"
         raise made
 
     # --- entries --------------------------------------------------------------------------------------------------------------------
@@ -328,10 +335,10 @@ class Ipset:
 
         Raises InvalidEntry, SetFull, BulkFailed for entries that the kernel refuses, SetBusy.
         """
-        current = held(self._asking.listing(name, commands.LIST_HEADERS)[0][0]).set
-        contents = Elements(current)
+        old = self.set_status(name)
+        contents = Elements(old.set)
         contents.update(entries)
-        old, wanted = replacing.grown(self._asking, name, contents, grow=grow)
+        wanted = replacing.grown(old.set, len(contents), grow=grow)
         return self._replacing().run(old, wanted, contents)
 
     def restore(
@@ -347,7 +354,7 @@ class Ipset:
 
         if isinstance(text, bytes):
             text = text.decode("utf-8", "surrogateescape")
-        lines = text.split("\n") if isinstance(text, str) else text
+        lines = text.removesuffix("\n").split("\n") if isinstance(text, str) else text
         return Restoring(self, exist=exist, on_error=on_error).run(lines)
 
     def clean(self) -> list[str]:

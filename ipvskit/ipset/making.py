@@ -54,7 +54,7 @@ def sized(wanted: Set, count: int) -> Set:
 def make(asking: Asking, wanted: Set, wish: Wish, features: frozenset[str] = frozenset()) -> bool:
     """Create the set; False when one of the name exists. Raises SetTypeNotAvailable, SetFeatureNotAvailable, KernelError."""
     revision = choose(wanted.set_type, wanted, asking.revisions(wanted.set_type, wanted.family), wish, features)
-    error, _ = asking.try_one(commands.create(wanted, revision))
+    error = asking.attempt(commands.create(wanted, revision))
     if error == errno.EEXIST:
         return False
     if error:

@@ -191,7 +191,7 @@ def _kernel_name(kind: str, error: int) -> str:
 
 
 #: Netfilter knows no subsystem of this number; these commands are not refused with EINVAL for anything else.
-_WITHOUT_ARGUMENTS = frozenset(
+_NEVER_INVALID = frozenset(
     {
         Command.PROTOCOL,
         Command.DESTROY,
@@ -209,7 +209,7 @@ def refusal(command: Command, error: int, key: object, *, kind: str = "") -> Ker
     """The exception for a refusal. `kind` is the type of the set, as far as it is known."""
     found = _meaning(command, kind, error)
     operation = _OPERATIONS.get(command, command.name.lower())
-    if error in {errno.EINVAL, errno.EOPNOTSUPP} and command in _WITHOUT_ARGUMENTS:
+    if error in {errno.EINVAL, errno.EOPNOTSUPP} and command in _NEVER_INVALID:
         reason = why_missing("ip_set", "CONFIG_IP_SET", module_state("ip_set"))
         return IpsetNotAvailable(error, f"ipset is not available: {reason}", operation=operation, key=key)
     text = _kernel_name(kind, error)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from ipvskit.errors import Busy, IpvskitError, KernelError, SetFull, SetNotFound
 from ipvskit.ipset import commands
-from ipvskit.ipset.commands import held
 from ipvskit.ipset.making import make, sized
 from ipvskit.sets.definition import with_options
 
@@ -114,19 +113,16 @@ class Replacing:
         return gone
 
 
-def grown(asking: Asking, name: str, entries: Elements, *, grow: bool) -> tuple[SetStatus, Set]:
-    """The set, and what its replacement is created with. Raises SetFull unless it has room or may grow."""
-    old = held(asking.listing(name, commands.LIST_HEADERS)[0][0])
-    wanted, count = old.set, len(entries)
-    if wanted.maxelem is not None and count > wanted.maxelem:
+def grown(old: Set, count: int, *, grow: bool) -> Set:
+    """What the replacement of a set with so many entries is created with. Raises SetFull unless it has room or may grow."""
+    wanted = old
+    if old.maxelem is not None and count > old.maxelem:
         if not grow:
-            reason = f"{count} entries are more than the {wanted.maxelem} it holds at most (grow=True makes room)"
-            error = SetFull(errno.ENOSPC, reason, operation="replace the entries of", key=name)
-            error.limit = wanted.maxelem
+            reason = f"{count} entries are more than the {old.maxelem} it holds at most (grow=True makes room)"
+            error = SetFull(errno.ENOSPC, reason, operation="replace the entries of", key=old.name)
+            error.limit = old.maxelem
             raise error
-        wanted = with_options(wanted, maxelem=None)
-    # As large as it is now, or as these need it from the start.
+        wanted = with_options(old, maxelem=None)
     size = sized(with_options(wanted, hashsize=None), count)
-    if wanted.hashsize is not None:
-        size = with_options(size, hashsize=max(size.hashsize or 0, min(wanted.hashsize, 1 << 16)))
-    return old, size
+    # As large as it was made, or as these need it from the start.
+    return with_options(size, hashsize=max(size.hashsize or 0, old.hashsize)) if old.hashsize is not None else size

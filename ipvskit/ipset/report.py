@@ -8,14 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ipvskit.errors import BulkFailed
+from ipvskit.report import Report
 
 if TYPE_CHECKING:
     from ipvskit.errors import IpvskitError
 
 __all__ = ["EntriesReport", "EntryFailure", "LineFailure", "RestoreReport"]
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class EntryFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class EntriesReport:
+class EntriesReport(Report):
     """What became of the entries.
 
     `done` were added (deleted), `already` were there already (were not there) and are as they were. An entry that stands for several elements
@@ -42,24 +40,9 @@ class EntriesReport:
     failures: tuple[EntryFailure, ...] = ()
     stopped: bool = False
 
-    @property
-    def ok(self) -> bool:
-        """Whether nothing failed."""
-        return not self.failures
-
-    def raise_for_failures(self) -> None:
-        """Raise BulkFailed if anything failed."""
-        if self.failures:
-            raise BulkFailed(self)
-
     def __str__(self) -> str:
-        text = f"{self.set_name}: {self.done} done, {self.already} already so, {len(self.failures)} failed"
-        if self.stopped:
-            text += ", stopped there"
-        shown = [f"  {failure.error}" for failure in self.failures[:_SHOWN]]
-        if len(self.failures) > _SHOWN:
-            shown.append(f"  and {len(self.failures) - _SHOWN} more")
-        return "\n".join([text, *shown])
+        counts = f"{self.set_name}: {self.done} done, {self.already} already so, {len(self.failures)} failed"
+        return self._text(counts, (failure.error for failure in self.failures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +58,7 @@ class LineFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class RestoreReport:
+class RestoreReport(Report):
     """What became of a restoration.
 
     `lines` were looked at. `done` commands were executed, `already` entries were so already. `failures` were refused, by the kernel or before being
@@ -88,21 +71,8 @@ class RestoreReport:
     failures: tuple[LineFailure, ...] = ()
     stopped: bool = False
 
-    @property
-    def ok(self) -> bool:
-        """Whether nothing failed."""
-        return not self.failures
-
-    def raise_for_failures(self) -> None:
-        """Raise BulkFailed if anything failed."""
-        if self.failures:
-            raise BulkFailed(self)
-
     def __str__(self) -> str:
-        text = f"{self.lines} lines: {self.done} done, {self.already} already so, {len(self.failures)} failed"
-        if self.stopped:
-            text += ", stopped there"
-        shown = [f"  {failure}" for failure in self.failures[:_SHOWN]]
-        if len(self.failures) > _SHOWN:
-            shown.append(f"  and {len(self.failures) - _SHOWN} more")
-        return "\n".join([text, *shown])
+        return self._text(
+            f"{self.lines} lines: {self.done} done, {self.already} already so, {len(self.failures)} failed",
+            self.failures,
+        )

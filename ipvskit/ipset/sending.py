@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ipvskit._native.ipset import encode_elements, failures, split_failures
+from ipvskit._native.ipset import encode_elements
 from ipvskit.errors import AnswerLost, ProtocolError, TimedOut
+from ipvskit.ipset.answers import failures, split_failures
 from ipvskit.ipset.commands import NLM_F_EXCL, Command
 from ipvskit.ipset.refusals import ALREADY
 from ipvskit.ipset.transport import Reply
-from ipvskit.sets.shape import option_bits
+from ipvskit.sets.shape import DATA_BITS
 
 if TYPE_CHECKING:
     from ipvskit._native.elements import Table
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Sender"]
 
 _ALL = 0xFFFFFFFF
-_DATA = option_bits(("timeout", "packets", "bytes", "comment", "skbmark", "skbprio", "skbqueue"))
 
 #: Parts of a portion that may be refused before the next one goes out in single messages.
 _MANY = 4
@@ -58,7 +58,7 @@ class Sender:
         # Of elements that come twice the later one's options are to stay.
         self._ordered = exist and command is Command.ADD
         # To delete or test with counters changes them, and to do it with other options is refused where the set has no such option.
-        self._options = _ALL if command is Command.ADD else _ALL & ~_DATA
+        self._options = _ALL if command is Command.ADD else _ALL & ~DATA_BITS
         self._single = command is Command.TEST
 
     def send(self, table: Table, start: int = 0, end: int | None = None) -> Outcome:
@@ -88,10 +88,13 @@ class Sender:
         )
 
     def _exchange(self, used: int, count: int) -> Reply:
+        """The answers; those that did not come, or cannot be trusted, are lost."""
         try:
-            return self._transport.exchange(memoryview(self.buffer)[:used], count)
+            reply = self._transport.exchange(memoryview(self.buffer)[:used], count)
+            failures(reply.data)
         except (ProtocolError, TimedOut):
             return Reply(lost=True)
+        return reply
 
     def _portion(self, table: Table, start: int, end: int, outcome: Outcome) -> int:
         """One send; returns the number of the first element that is still to be sent."""
@@ -99,7 +102,7 @@ class Sender:
             return self._singles(table, start, end, outcome, fresh=True)
         done, used, firsts = self._encode(table, start, end, single=False)
         reply = self._exchange(used, len(firsts))
-        refused = {one.index: (one.error, one.line) for one in failures(reply.data)} if reply.data else {}
+        refused = {one.index: (one.error, one.line) for one in failures(reply.data)}
         if not refused and not reply.lost:
             outcome.done += done
             return start + done
@@ -112,7 +115,7 @@ class Sender:
         if reply.lost:
             self._lost(table, start, start + done, outcome)
             return start + done
-        already, refused = split_failures(reply.data, ALREADY, done) if reply.data else ([], [])
+        already, refused = split_failures(reply.data, ALREADY, done)
         if fresh or self._command is Command.TEST:
             outcome.already += [start + at for at in already] if start else already
             outcome.done += done - len(already) - len(refused)

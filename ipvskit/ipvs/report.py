@@ -8,15 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ipvskit.errors import BulkFailed
+from ipvskit.report import Report
 
 if TYPE_CHECKING:
     from ipvskit.errors import IpvskitError
     from ipvskit.ipvs.operations import Operation
 
 __all__ = ["BulkReport", "Failure"]
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class BulkReport:
+class BulkReport(Report):
     """What a bulk call did.
 
     `done` counts the operations that were executed; every real server of an added service counts as an operation of its own. `failures` were
@@ -47,16 +45,6 @@ class BulkReport:
         """Whether everything was done."""
         return not self.failures and not self.skipped
 
-    def raise_for_failures(self) -> None:
-        """Raise BulkFailed unless everything was done."""
-        if not self.ok:
-            raise BulkFailed(self)
-
     def __str__(self) -> str:
-        text = f"{self.done} done, {len(self.failures)} failed, {len(self.skipped)} skipped"
-        if self.stopped:
-            text += ", stopped there"
-        shown = [f"  {failure.error}" for failure in self.failures[:_SHOWN]]
-        if len(self.failures) > _SHOWN:
-            shown.append(f"  and {len(self.failures) - _SHOWN} more")
-        return "\n".join([text, *shown])
+        counts = f"{self.done} done, {len(self.failures)} failed, {len(self.skipped)} skipped"
+        return self._text(counts, (failure.error for failure in self.failures))

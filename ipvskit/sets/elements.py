@@ -303,6 +303,8 @@ class Elements:
         return Elements.of_table(self._kind, self._family, table, self._definition)
 
     def _check_kind(self, other: Elements) -> None:
+        if not isinstance(other, Elements):
+            raise InvalidConfig("elements", other, "a table of elements (Elements)")
         if self._kind is not other._kind or self._family != other._family:
             mine = f"{self._kind} {self._family or ''}".strip()
             raise InvalidConfig("elements", f"{other._kind} {other._family or ''}".strip(), f"elements of {mine}")

@@ -18,7 +18,17 @@ from ipvskit.sets.parts import NumberRange
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["OPTIONS", "SHAPE", "family_number", "listing_types", "option_bits", "shape_of_set", "shape_of_type"]
+__all__ = [
+    "DATA_BITS",
+    "OPTIONS",
+    "RANGE_BITS",
+    "SHAPE",
+    "family_number",
+    "listing_types",
+    "option_bits",
+    "shape_of_set",
+    "shape_of_type",
+]
 
 SHAPE = struct.Struct("=B3s4xIIII16s16s16s")
 
@@ -42,7 +52,8 @@ OPTIONS = {
     "before": 8192,
     "after": 16384,
 }
-_OF_RANGES = 1 | 2 | 4
+#: Bits of the ends of ranges.
+RANGE_BITS = 1 | 2 | 4
 
 #: Which option of entries needs which option of the set.
 _NEEDS: dict[str, Callable[[Set], bool]] = {
@@ -64,6 +75,10 @@ def option_bits(names: Iterable[str]) -> int:
             raise InvalidConfig("options", name, "one of " + ", ".join(OPTIONS))
         bits |= OPTIONS[name]
     return bits
+
+
+#: Bits of the options that go with an element and are no part of what it is.
+DATA_BITS = option_bits(_NEEDS)
 
 
 def family_number(family: Family | None) -> int:
@@ -94,7 +109,7 @@ def _pack(
         options |= OPTIONS["mac"]
     parts = bytes(kind.parts).ljust(3, b"\0")
     flags |= _flags(kind)
-    return SHAPE.pack(_FAMILIES[family], parts, flags, options | _OF_RANGES, markmask, timeout, *bounds, mask)
+    return SHAPE.pack(_FAMILIES[family], parts, flags, options | RANGE_BITS, markmask, timeout, *bounds, mask)
 
 
 @cache

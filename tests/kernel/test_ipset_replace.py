@@ -90,7 +90,7 @@ def test_all_options_of_the_set_are_kept(kernel: ik.Kernel, case: tuple[str, Fam
     need_type(kernel, case[0])
     kind = SET_TYPES[case[0]]
     newest = kernel.ipset.types()[case[0]][1]
-    wanted = {"hashsize": 2048, "maxelem": 70000, "bucketsize": 4, "initval": 77, "netmask": 24, "markmask": 255, "size": 20,
+    wanted = {"hashsize": 1 << 17, "maxelem": 70000, "bucketsize": 4, "initval": 77, "netmask": 24, "markmask": 255, "size": 20,
               "timeout": 3600, "counters": True, "comment": True, "skbinfo": True, "forceadd": True}  # fmt: skip
     options: dict[str, object] = {name: wanted[name] for name in option_names(kind, newest) if name in wanted}
     if "range" in kind.create_options:

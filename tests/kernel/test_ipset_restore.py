@@ -43,7 +43,7 @@ COMMIT
 
 def test_text_becomes_sets(ipset: ik.Ipset) -> None:
     report = ipset.restore(TEXT)
-    assert (report.done, report.already, report.failures) == (9, 1, ())
+    assert (report.lines, report.done, report.already, report.failures) == (13, 9, 1, ())
     assert ipset.names() == ["a", "b", "l"]
     assert [str(entry) for entry in ipset.entries("a")] == ['192.0.2.1 comment "with -exist in it"']
     assert {str(entry) for entry in ipset.entries("b")} == {"10.0.0.0/8", "10.1.0.0/16 nomatch"}

@@ -57,8 +57,9 @@ class FakeKernel(Kernel):
 
     `release` is the kernel release that it behaves like, `schedulers` and `engines` are those that it has, `interfaces` its network, `ticks` its
     ticks per second (CONFIG_HZ), `cpus` its processors. `sysctls` gives settings other values than the defaults, as text; with None a setting is
-    absent. `set_types` are the types of sets that it has, `clock` tells the seconds that their timeouts go by. `same_as` makes it another handle on
-    the tables of an existing one, as a restarted controller gets it; the rest then does not count.
+    absent. `set_types` are the types of sets that it has, `clock` tells the seconds that their timeouts go by, `patience` is as in
+    `Kernel`. `same_as` makes it another handle on the tables of an existing one, as a restarted controller gets it; the rest, but for `patience`,
+    then does not count.
 
     What is deleted is remembered for ever: a real server that is added again has its old counters and connections, as it has in a real kernel
     for the first minute or two. Nothing expires, and no packets are forwarded: `connect`, `set_stats` and the like say what there was.
@@ -76,9 +77,10 @@ class FakeKernel(Kernel):
         sysctls: Mapping[str, str | None] | None = None,
         set_types: Iterable[str] = tuple(TYPES),
         clock: Callable[[], float] = time.monotonic,
+        patience: float = 2.0,
         same_as: FakeKernel | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(patience=patience)
         if same_as is not None:
             self._world = same_as.world
         else:
