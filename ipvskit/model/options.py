@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import InvalidConfig
 from ipvskit.model.address import is_number
+from ipvskit.model.keep import KEEP, NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ __all__ = ["read_options", "write_options"]
 
 
 def read_options(what: str, words: Iterable[str], kinds: Mapping[str, type]) -> dict[str, Any]:
-    """The options by name, each converted to its kind: int, str, bool or list (comma-separated). Raises InvalidConfig."""
+    """The options by name, each converted to its kind: int, str, bool or list (comma-separated), or KEEP. Raises InvalidConfig."""
     found: dict[str, Any] = {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -28,6 +29,8 @@ def read_options(what: str, words: Iterable[str], kinds: Mapping[str, type]) -> 
 
 
 def _convert(name: str, value: str, kind: type) -> Any:  # noqa: ANN401 - the kind says what comes out
+    if value == KEEP.value:
+        return KEEP
     if kind is int:
         if not is_number(value):
             raise InvalidConfig(name, value, "a whole number")
@@ -42,7 +45,11 @@ def _convert(name: str, value: str, kind: type) -> Any:  # noqa: ANN401 - the ki
 def write_options(value: object, kinds: Mapping[str, type], defaults: Mapping[str, object]) -> list[str]:
     """`name=value` for every option that is not at its default."""
     words = []
+    kept: frozenset[str] = getattr(value, "keep", NOTHING)
     for name, kind in kinds.items():
+        if name in kept:
+            words.append(f"{name}={KEEP.value}")
+            continue
         held = getattr(value, name)
         if held == defaults[name]:
             continue

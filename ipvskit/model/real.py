@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import InvalidConfig
@@ -21,6 +22,7 @@ from ipvskit.model.address import (
     parse_endpoint,
     parse_number,
 )
+from ipvskit.model.keep import KEEP, NOTHING, Keep, keep_names, kept
 from ipvskit.model.options import read_options, write_options
 from ipvskit.model.slots import make_all, setter
 
@@ -137,7 +139,7 @@ class RealServer:
     `address` may carry the port (`"10.0.0.1:8080"`). Port 0 is the port that the packet came for. `weight` is its share under weighted
     schedulers, 0 to 2147483647; with 0 it keeps its connections and gets no new ones. At `upper_threshold` connections (0: no limit) it gets no
     new ones until it is below `lower_threshold` (0: three quarters of the upper). `tunnel` goes with forwarding "tunnel", ipip unless given.
-    Raises InvalidConfig.
+    In a desired state any of these may be KEEP; then it has its default here, and its name is in `keep`. Raises InvalidConfig.
     """
 
     address: IPAddress
@@ -147,19 +149,44 @@ class RealServer:
     upper_threshold: int
     lower_threshold: int
     tunnel: Tunnel | None
+    keep: frozenset[str]
 
     def __init__(
         self,
         address: str | IPAddress,
         port: int | None = None,
         *,
-        weight: int = 1,
-        forwarding: ForwardingMethod | str = ForwardingMethod.MASQUERADE,
-        upper_threshold: int = 0,
-        lower_threshold: int = 0,
-        tunnel: Tunnel | str | None = None,
+        weight: int | Keep = 1,
+        forwarding: ForwardingMethod | str | Keep = ForwardingMethod.MASQUERADE,
+        upper_threshold: int | Keep = 0,
+        lower_threshold: int | Keep = 0,
+        tunnel: Tunnel | str | Keep | None = None,
+        keep: Iterable[str] = (),
     ) -> None:
         parsed, real_port = _place(address, port)
+        if keep:
+            names = keep_names("real server", keep, _FIELDS[2:])
+            weight = kept("weight", weight, 1, names)
+            forwarding = kept("forwarding", forwarding, "masquerade", names)
+            upper_threshold = kept("upper_threshold", upper_threshold, 0, names)
+            lower_threshold = kept("lower_threshold", lower_threshold, 0, names)
+            tunnel = kept("tunnel", tunnel, None, names)
+        found = []
+        if weight is KEEP:
+            weight = 1
+            found.append("weight")
+        if upper_threshold is KEEP:
+            upper_threshold = 0
+            found.append("upper_threshold")
+        if lower_threshold is KEEP:
+            lower_threshold = 0
+            found.append("lower_threshold")
+        if forwarding is KEEP:
+            forwarding, tunnel = ForwardingMethod.MASQUERADE, None
+            found += "forwarding", "tunnel"
+        elif tunnel is KEEP:
+            tunnel = None
+            found.append("tunnel")
         _check_unicast(parsed)
         parse_number("weight", weight, 0, INT_MAX)
         parse_number("upper_threshold", upper_threshold, 0, INT_MAX, "connections")
@@ -171,7 +198,8 @@ class RealServer:
             tunnel = Tunnel.parse(tunnel) if tunnel is not None else IPIP
         elif tunnel is not None:
             raise InvalidConfig("tunnel", str(tunnel), f"None, because the forwarding method is {method}")
-        _fill(self, parsed, real_port, weight, method, upper_threshold, lower_threshold, tunnel)
+        names = frozenset(found) if found else NOTHING
+        _fill(self, parsed, real_port, weight, method, upper_threshold, lower_threshold, tunnel, names)
 
     @classmethod
     def parse(cls, text: str | RealServer) -> RealServer:
@@ -184,13 +212,23 @@ class RealServer:
 
     def replace(self, **changes: Any) -> RealServer:
         """The same with some attributes changed, and checked again. Raises InvalidConfig."""
-        values = {name: getattr(self, name) for name in _FIELDS} | changes
-        if "forwarding" in changes and "tunnel" not in changes and _method(changes["forwarding"]) != "tunnel":
+        values: dict[str, Any] = {name: KEEP if name in self.keep else getattr(self, name) for name in _FIELDS}
+        values |= changes
+        if "forwarding" in changes and "tunnel" not in changes and changes["forwarding"] != "tunnel":
             values["tunnel"] = None
         unknown = changes.keys() - set(_FIELDS)
         if unknown:
             raise InvalidConfig("real server", sorted(unknown), "attributes named " + ", ".join(_FIELDS))
         return RealServer(values.pop("address"), values.pop("port"), **values)
+
+    def filled(self, held: RealServer) -> RealServer:
+        """The same with the fields that are kept as `held` has them."""
+        if not self.keep:
+            return self
+        values: dict[str, Any] = {name: getattr(held if name in self.keep else self, name) for name in _FIELDS}
+        made = object.__new__(RealServer)
+        _fill(made, *[*values.values(), NOTHING])
+        return made
 
     @property
     def family(self) -> Family:
@@ -242,6 +280,7 @@ _set_forwarding = setter(RealServer, "forwarding")
 _set_upper = setter(RealServer, "upper_threshold")
 _set_lower = setter(RealServer, "lower_threshold")
 _set_tunnel = setter(RealServer, "tunnel")
+_set_keep = setter(RealServer, "keep")
 
 
 def _fill(
@@ -253,6 +292,7 @@ def _fill(
     upper: int,
     lower: int,
     tunnel: Tunnel | None,
+    keep: frozenset[str],
 ) -> None:
     _set_address(real, address)
     _set_port(real, port)
@@ -261,6 +301,7 @@ def _fill(
     _set_upper(real, upper)
     _set_lower(real, lower)
     _set_tunnel(real, tunnel)
+    _set_keep(real, keep)
 
 
 def stored_reals(
@@ -281,6 +322,7 @@ def stored_reals(
         (_set_upper, uppers),
         (_set_lower, lowers),
         (_set_tunnel, tunnels),
+        (_set_keep, repeat(NOTHING)),
     )
     return make_all(RealServer, len(addresses), columns)
 

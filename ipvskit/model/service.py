@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import InvalidConfig
 from ipvskit.model.address import Family, is_number, parse_number
+from ipvskit.model.keep import KEEP, NOTHING, Keep, keep_names, kept, settle
 from ipvskit.model.key import ServiceKey
 from ipvskit.model.options import read_options, write_options
 from ipvskit.model.real import ForwardingMethod, RealServer
@@ -70,6 +72,7 @@ class VirtualService:
     prefix length (all bits unless given; an IPv4 mask with holes stays an address). `one_packet` schedules every packet of a UDP service by
     itself. `persistence_engine` is a kernel module's name without `ip_vs_pe_` ("sip", which drops packets that have no Call-ID). A persistent
     firewall-mark service keeps the packet's port, whatever the real server's is. `reals` are in the order in which they were added.
+    In a desired state anything but the key may be KEEP; then it has its default here (no real servers), and its name is in `keep`.
     Raises InvalidConfig.
     """
 
@@ -81,20 +84,50 @@ class VirtualService:
     persistence_engine: str | None
     one_packet: bool
     reals: tuple[RealServer, ...]
+    keep: frozenset[str]
 
     def __init__(
         self,
         key: ServiceKey | str,
         *,
-        scheduler: str = "wlc",
-        scheduler_flags: Iterable[str] = (),
-        persistence_timeout: int | None = None,
-        persistence_netmask: int | str | IPv4Address | None = None,
-        persistence_engine: str | None = None,
-        one_packet: bool = False,
-        reals: Iterable[RealServer | str] = (),
+        scheduler: str | Keep = "wlc",
+        scheduler_flags: Iterable[str] | Keep = (),
+        persistence_timeout: int | Keep | None = None,
+        persistence_netmask: int | str | IPv4Address | Keep | None = None,
+        persistence_engine: str | Keep | None = None,
+        one_packet: bool | Keep = False,
+        reals: Iterable[RealServer | str] | Keep = (),
+        keep: Iterable[str] = (),
     ) -> None:
         key = ServiceKey.parse(key)
+        if keep:
+            named = keep_names("virtual service", keep, _FIELDS[1:])
+            scheduler = kept("scheduler", scheduler, "wlc", named)
+            scheduler_flags = kept("scheduler_flags", scheduler_flags, (), named)
+            persistence_timeout = kept("persistence_timeout", persistence_timeout, None, named)
+            persistence_netmask = kept("persistence_netmask", persistence_netmask, None, named)
+            persistence_engine = kept("persistence_engine", persistence_engine, None, named)
+            one_packet = kept("one_packet", one_packet, False, named)
+            reals = kept("reals", reals, (), named)
+        names = settle(
+            {
+                "scheduler": scheduler,
+                "scheduler_flags": KEEP if scheduler is KEEP else scheduler_flags,
+                "persistence_timeout": persistence_timeout,
+                "persistence_netmask": KEEP if persistence_timeout is KEEP else persistence_netmask,
+                "persistence_engine": persistence_engine,
+                "one_packet": one_packet,
+                "reals": reals,
+            }
+        )
+        scheduler = "wlc" if isinstance(scheduler, Keep) else scheduler
+        scheduler_flags = () if isinstance(scheduler_flags, Keep) or "scheduler_flags" in names else scheduler_flags
+        persistence_timeout = None if isinstance(persistence_timeout, Keep) else persistence_timeout
+        if isinstance(persistence_netmask, Keep) or "persistence_netmask" in names:
+            persistence_netmask = None
+        persistence_engine = None if isinstance(persistence_engine, Keep) else persistence_engine
+        one_packet = False if isinstance(one_packet, Keep) else one_packet
+        reals = () if isinstance(reals, Keep) else reals
         _check_name("scheduler", scheduler, MAX_SCHEDULER)
         if isinstance(scheduler_flags, str):
             raise InvalidConfig("scheduler_flags", scheduler_flags, "several names, not one text")
@@ -121,6 +154,7 @@ class VirtualService:
             persistence_engine,
             bool(one_packet),
             _check_reals(key, reals),
+            names,
         )
 
     @classmethod
@@ -131,20 +165,24 @@ class VirtualService:
         first, *lines = text.strip().split("\n")
         key, *words = first.split() or [""]
         given: dict[str, Any] = read_options("virtual service", words, _OPTIONS)
-        mask = given.get("persistence_netmask", "")
-        if is_number(mask):
+        mask = given.get("persistence_netmask")
+        if isinstance(mask, str) and is_number(mask):
             given["persistence_netmask"] = int(mask)
+        kept = given.pop("reals", None)
+        if kept not in {None, KEEP} or (kept and lines):
+            raise InvalidConfig("reals", kept, "keep, and no real servers then (they stand on lines of their own)")
         reals = []
         for line in lines:
             arrow, _, real = line.strip().partition(" ")
             if arrow != "->":
                 raise InvalidConfig("virtual service", line, 'a line that begins with "->" and has a real server')
             reals.append(RealServer.parse(real))
-        return cls(key, reals=reals, **given)
+        return cls(key, reals=kept or reals, **given)
 
     def replace(self, **changes: Any) -> VirtualService:
         """The same with some attributes changed, and checked again. Raises InvalidConfig."""
-        values = {name: getattr(self, name) for name in _FIELDS} | changes
+        values: dict[str, Any] = {name: KEEP if name in self.keep else getattr(self, name) for name in _FIELDS}
+        values |= changes
         unknown = changes.keys() - set(_FIELDS)
         if unknown:
             raise InvalidConfig("virtual service", sorted(unknown), "attributes named " + ", ".join(_FIELDS))
@@ -154,9 +192,26 @@ class VirtualService:
             values["persistence_netmask"] = None
         return VirtualService(values.pop("key"), **values)
 
+    def filled(self, held: VirtualService) -> VirtualService:
+        """The same with the fields that are kept as `held` has them; its real servers are those given here, unless they are kept."""
+        if not self.keep:
+            return self
+        values: dict[str, Any] = {name: getattr(held if name in self.keep else self, name) for name in _FIELDS}
+        made = object.__new__(VirtualService)
+        _fill(made, *[*values.values(), NOTHING])
+        return made
+
+    def with_reals(self, reals: tuple[RealServer, ...]) -> VirtualService:
+        """The same with these real servers, not checked."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in _FIELDS} | {"reals": reals}
+        made = object.__new__(VirtualService)
+        _fill(made, *[*values.values(), self.keep - {"reals"} if self.keep else NOTHING])
+        return made
+
     def __str__(self) -> str:
         defaults = _DEFAULTS | {"persistence_netmask": _full_netmask(self.key.family, self.persistence_timeout)}
-        head = " ".join([str(self.key), *write_options(self, _OPTIONS, defaults)])
+        words = write_options(self, _OPTIONS, defaults | {"reals": self.reals})
+        head = " ".join([str(self.key), *words])
         return "\n".join([head, *(f"  -> {real}" for real in self.reals)])
 
 
@@ -177,6 +232,7 @@ _OPTIONS = {
     "persistence_netmask": str,
     "persistence_engine": str,
     "one_packet": bool,
+    "reals": str,
 }
 _DEFAULTS: dict[str, object] = {
     "scheduler": None,
@@ -259,6 +315,7 @@ _set_netmask = setter(VirtualService, "persistence_netmask")
 _set_engine = setter(VirtualService, "persistence_engine")
 _set_one_packet = setter(VirtualService, "one_packet")
 _set_reals = setter(VirtualService, "reals")
+_set_keep = setter(VirtualService, "keep")
 
 
 def _fill(
@@ -271,6 +328,7 @@ def _fill(
     engine: str | None,
     one_packet: bool,
     reals: tuple[RealServer, ...],
+    keep: frozenset[str],
 ) -> None:
     _set_key(service, key)
     _set_scheduler(service, scheduler)
@@ -280,6 +338,7 @@ def _fill(
     _set_engine(service, engine)
     _set_one_packet(service, one_packet)
     _set_reals(service, reals)
+    _set_keep(service, keep)
 
 
 def stored_services(
@@ -302,5 +361,6 @@ def stored_services(
         (_set_engine, engines),
         (_set_one_packet, one_packet),
         (_set_reals, reals),
+        (_set_keep, repeat(NOTHING)),
     )
     return make_all(VirtualService, len(keys), columns)
