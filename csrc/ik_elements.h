@@ -53,6 +53,9 @@ void ik_elements_get_next(const struct ik_elements *table, size_t number, struct
 int ik_elements_sort(struct ik_elements *table);
 /* Into `out` (empty, of the same shape): those of `table` that are so in respect of `other`; `options` are those to be compared. */
 int ik_elements_select(struct ik_elements *table, struct ik_elements *other, int which, uint32_t options, struct ik_elements *out);
+/* Those of `table` whose timeouts in `other` are to be set anew: less than `below` seconds are left of more, or only one of both lasts for ever. */
+int ik_elements_expiring(struct ik_elements *table, struct ik_elements *other, uint32_t below, struct ik_elements *out);
+
 /* The same three at one go, into three tables: what only `table` has, what only `other` has, and what of `table` has other options there. */
 int ik_elements_diff(struct ik_elements *table, struct ik_elements *other, uint32_t options, struct ik_elements *added,
                      struct ik_elements *removed, struct ik_elements *changed);

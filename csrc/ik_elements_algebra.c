@@ -117,6 +117,38 @@ int ik_elements_select(struct ik_elements *table, struct ik_elements *other, int
     return result;
 }
 
+/* Whether the one there would go too soon, or never, where the other was to last otherwise. */
+static bool expires(const struct ik_elements *one, size_t number, const struct ik_elements *two, size_t other, uint32_t below)
+{
+    struct ik_element here, there;
+
+    ik_elements_get(one, number, &here);
+    ik_elements_get(two, other, &there);
+    if (!(here.present & there.present & IK_HAS_TIMEOUT)) {
+        return false;
+    }
+    return (here.timeout == 0) != (there.timeout == 0) || (there.timeout < below && there.timeout < here.timeout);
+}
+
+int ik_elements_expiring(struct ik_elements *table, struct ik_elements *other, uint32_t below, struct ik_elements *out)
+{
+    if (!comparable(table, other) || !comparable(table, out) || out == table || out == other) {
+        return -EINVAL;
+    }
+    uint32_t *found = match(table, other);
+    if (found == NULL) {
+        return -ENOMEM;
+    }
+    int result = ik_elements_widen(out, table->layout.options);
+    for (size_t i = 0; result >= 0 && i < table->count; i++) {
+        if (found[i] != IK_NOWHERE && expires(table, i, other, found[i], below)) {
+            result = take(table, i, out);
+        }
+    }
+    free(found);
+    return result < 0 ? result : 0;
+}
+
 static int add_unseen(const struct ik_elements *other, const uint8_t *seen, struct ik_elements *out)
 {
     int result = ik_elements_widen(out, other->layout.options);

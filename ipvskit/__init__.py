@@ -19,13 +19,17 @@ from ipvskit.errors import (
     ClosedError,
     DaemonExists,
     DaemonNotFound,
+    DeviceExists,
+    DeviceKindNotAvailable,
     EntryExists,
     EntryNotFound,
     EntryRefused,
+    GuardRefused,
     InconsistentDump,
     InterfaceNotFound,
     InvalidConfig,
     InvalidEntry,
+    InvalidState,
     IpsetNotAvailable,
     IpvskitError,
     IPVSNotAvailable,
@@ -52,11 +56,13 @@ from ipvskit.errors import (
     SetReferenced,
     SetTypeMismatch,
     SetTypeNotAvailable,
+    StalePlan,
     SysctlNotAvailable,
     TimedOut,
 )
 from ipvskit.kernel import Kernel
 from ipvskit.model.address import Family
+from ipvskit.model.keep import KEEP
 from ipvskit.model.key import ServiceKey
 from ipvskit.model.real import ForwardingMethod, RealServer, Tunnel, TunnelType
 from ipvskit.model.service import VirtualService
@@ -64,12 +70,26 @@ from ipvskit.netns import NetNS
 
 if _TYPE_CHECKING:
     from ipvskit import operations
+    from ipvskit.devices.client import Devices
+    from ipvskit.devices.report import AddressFailure, AddressReport
+    from ipvskit.engine.diff import diff
+    from ipvskit.engine.drain import Drain, Drained, Draining
+    from ipvskit.engine.keys import AddressKey, DaemonKey, DeviceKey, RealKey, SetKey, SysctlKey, TimeoutsKey
+    from ipvskit.engine.ledger import Ledger
+    from ipvskit.engine.normal import normalise
+    from ipvskit.engine.plan import Action, Change, EntryChange, Plan
+    from ipvskit.engine.reconcile import Reconciled, reconcile
+    from ipvskit.engine.report import ApplyReport, Outcome, Status
+    from ipvskit.engine.scope import Scope
+    from ipvskit.engine.snapshot import Snapshot
+    from ipvskit.engine.state import State
     from ipvskit.ipset.client import Ipset
     from ipvskit.ipset.report import EntriesReport, EntryFailure, LineFailure, RestoreReport
     from ipvskit.ipvs.client import Ipvs
     from ipvskit.ipvs.report import BulkReport, Failure
     from ipvskit.model.connection import Connection
     from ipvskit.model.daemon import DaemonRole, Info, SyncDaemon, Timeouts
+    from ipvskit.model.device import Device
     from ipvskit.model.settype import SET_TYPES, SetType
     from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats, Totals
     from ipvskit.model.sysctl import SYSCTLS, Sysctl
@@ -81,12 +101,26 @@ if _TYPE_CHECKING:
 #: Imported when they are first asked for: making classes is most of what importing costs.
 _LATE = {
     "operations": ("operations",),
+    "devices.client": ("Devices",),
+    "devices.report": ("AddressFailure", "AddressReport"),
+    "engine.diff": ("diff",),
+    "engine.drain": ("Drain", "Drained", "Draining"),
+    "engine.keys": ("AddressKey", "DaemonKey", "DeviceKey", "RealKey", "SetKey", "SysctlKey", "TimeoutsKey"),
+    "engine.ledger": ("Ledger",),
+    "engine.normal": ("normalise",),
+    "engine.plan": ("Action", "Change", "EntryChange", "Plan"),
+    "engine.reconcile": ("Reconciled", "reconcile"),
+    "engine.report": ("ApplyReport", "Outcome", "Status"),
+    "engine.scope": ("Scope",),
+    "engine.snapshot": ("Snapshot",),
+    "engine.state": ("State",),
     "ipset.client": ("Ipset",),
     "ipset.report": ("EntriesReport", "EntryFailure", "LineFailure", "RestoreReport"),
     "ipvs.client": ("Ipvs",),
     "ipvs.report": ("BulkReport", "Failure"),
     "model.connection": ("Connection",),
     "model.daemon": ("DaemonRole", "Info", "SyncDaemon", "Timeouts"),
+    "model.device": ("Device",),
     "model.settype": ("SET_TYPES", "SetType"),
     "model.status": ("RealServerStatus", "ServiceStatus", "Stats", "Totals"),
     "model.sysctl": ("SYSCTLS", "Sysctl"),
@@ -109,25 +143,42 @@ def __getattr__(name: str) -> object:
 
 
 __all__ = [
+    "KEEP",
     "MAC",
     "SET_TYPES",
     "SYSCTLS",
+    "Action",
+    "AddressFailure",
+    "AddressKey",
     "AddressNotUsable",
     "AddressRange",
+    "AddressReport",
     "AlreadyExists",
     "AnswerLost",
+    "ApplyReport",
     "BulkFailed",
     "BulkReport",
     "Busy",
+    "Change",
     "ClosedError",
     "Connection",
     "DaemonExists",
+    "DaemonKey",
     "DaemonNotFound",
     "DaemonRole",
+    "Device",
+    "DeviceExists",
+    "DeviceKey",
+    "DeviceKindNotAvailable",
+    "Devices",
     "Difference",
+    "Drain",
+    "Drained",
+    "Draining",
     "Elements",
     "EntriesReport",
     "Entry",
+    "EntryChange",
     "EntryExists",
     "EntryFailure",
     "EntryNotFound",
@@ -135,6 +186,7 @@ __all__ = [
     "Failure",
     "Family",
     "ForwardingMethod",
+    "GuardRefused",
     "IPVSNotAvailable",
     "InconsistentDump",
     "Info",
@@ -142,12 +194,14 @@ __all__ = [
     "InterfaceNotFound",
     "InvalidConfig",
     "InvalidEntry",
+    "InvalidState",
     "Ipset",
     "IpsetNotAvailable",
     "Ipvs",
     "IpvskitError",
     "Kernel",
     "KernelError",
+    "Ledger",
     "LineFailure",
     "Mark",
     "MixedFamilyRefused",
@@ -157,16 +211,21 @@ __all__ = [
     "NotSupported",
     "NumberRange",
     "OptionNotEnabled",
+    "Outcome",
     "PermissionDenied",
     "PersistenceEngineNotAvailable",
+    "Plan",
     "Port",
     "ProtocolError",
+    "RealKey",
     "RealServer",
     "RealServerExists",
     "RealServerNotFound",
     "RealServerStatus",
+    "Reconciled",
     "RestoreReport",
     "SchedulerNotAvailable",
+    "Scope",
     "ServiceExists",
     "ServiceKey",
     "ServiceNotFound",
@@ -176,6 +235,7 @@ __all__ = [
     "SetExists",
     "SetFeatureNotAvailable",
     "SetFull",
+    "SetKey",
     "SetLimitReached",
     "SetNotFound",
     "SetReferenced",
@@ -183,15 +243,24 @@ __all__ = [
     "SetType",
     "SetTypeMismatch",
     "SetTypeNotAvailable",
+    "Snapshot",
+    "StalePlan",
+    "State",
     "Stats",
+    "Status",
     "SyncDaemon",
     "Sysctl",
+    "SysctlKey",
     "SysctlNotAvailable",
     "TimedOut",
     "Timeouts",
+    "TimeoutsKey",
     "Totals",
     "Tunnel",
     "TunnelType",
     "VirtualService",
+    "diff",
+    "normalise",
     "operations",
+    "reconcile",
 ]

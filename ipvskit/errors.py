@@ -4,13 +4,14 @@ Knows: what can go wrong, in the user's words. Must not know: which errno of whi
 
     IpvskitError
     ├── InvalidConfig (ValueError)          your value is wrong; nothing was sent
-    │   └── InvalidEntry
+    │   ├── InvalidEntry
+    │   └── InvalidState                    of a whole state: all that is wrong with it, each with its place
     ├── KernelError (OSError)               the kernel refused
     │   ├── NotFound                        ServiceNotFound, RealServerNotFound, DaemonNotFound, InterfaceNotFound, NamespaceNotFound,
     │   │                                   SetNotFound, EntryNotFound
-    │   ├── AlreadyExists                   ServiceExists, RealServerExists, DaemonExists, SetExists, EntryExists
+    │   ├── AlreadyExists                   ServiceExists, RealServerExists, DaemonExists, SetExists, EntryExists, DeviceExists
     │   ├── NotSupported                    IPVSNotAvailable, SchedulerNotAvailable, PersistenceEngineNotAvailable, SysctlNotAvailable,
-    │   │                                   IpsetNotAvailable, SetTypeNotAvailable, SetFeatureNotAvailable
+    │   │                                   IpsetNotAvailable, SetTypeNotAvailable, SetFeatureNotAvailable, DeviceKindNotAvailable
     │   ├── Busy                            SetReferenced, SetBusy
     │   ├── SetFull, SetLimitReached, SetTypeMismatch, EntryRefused, OptionNotEnabled
     │   ├── AddressNotUsable
@@ -18,7 +19,9 @@ Knows: what can go wrong, in the user's words. Must not know: which errno of whi
     │   ├── PermissionDenied
     │   ├── TimedOut                        no answer before the deadline
     │   └── AnswerLost                      executed or not: the kernel's answer did not arrive and could not be inferred
-    ├── BulkFailed                          carries the report of a bulk call
+    ├── BulkFailed                          carries the report of a bulk call, or of a plan that was applied
+    ├── GuardRefused                        a plan deletes more than allowed; nothing was sent
+    ├── StalePlan                           what a plan is about is no longer as it was; nothing was sent
     ├── InconsistentDump                    the table changed during every attempt to read it; carries what was read
     ├── ProtocolError                       bytes that cannot be trusted
     └── ClosedError (ValueError)            used after close()
@@ -27,10 +30,10 @@ Knows: what can go wrong, in the user's words. Must not know: which errno of whi
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ipvskit.report import Report
 
@@ -43,14 +46,18 @@ __all__ = [
     "ClosedError",
     "DaemonExists",
     "DaemonNotFound",
+    "DeviceExists",
+    "DeviceKindNotAvailable",
     "EntryExists",
     "EntryNotFound",
     "EntryRefused",
+    "Fault",
     "IPVSNotAvailable",
     "InconsistentDump",
     "InterfaceNotFound",
     "InvalidConfig",
     "InvalidEntry",
+    "InvalidState",
     "IpsetNotAvailable",
     "IpvskitError",
     "KernelError",
@@ -76,6 +83,7 @@ __all__ = [
     "SetReferenced",
     "SetTypeMismatch",
     "SetTypeNotAvailable",
+    "StalePlan",
     "SysctlNotAvailable",
     "TimedOut",
 ]
@@ -113,6 +121,40 @@ class InvalidEntry(InvalidConfig):
 
     def __str__(self) -> str:
         return f"entry {self.line}: {super().__str__()}" if self.line else super().__str__()
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with a state: where, and what would be right.
+
+    `path` is as in `services[3].reals[0].weight`, "" for the text as a whole. `line` counts from 1 in the text, and is 0 where there is no text.
+    """
+
+    path: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        place = ", ".join(part for part in (f"line {self.line}" if self.line else "", self.path) if part)
+        return f"{place}: {self.message}" if place else self.message
+
+
+class InvalidState(InvalidConfig):
+    """A state, or the text of one, that cannot be. `faults` are all the things that are wrong with it, in the order of the text."""
+
+    SHOWN = 10
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        first = self.faults[0] if self.faults else Fault("", 0, "something is wrong")
+        super().__init__(first.path or "state", None, first.message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.faults,)
+
+    def __str__(self) -> str:
+        shown = [str(fault) for fault in self.faults[: self.SHOWN]]
+        more = len(self.faults) - len(shown)
+        return "\n".join([*shown, f"and {more} more"] if more else shown)
 
 
 _LAST_ERRNO = 4095
@@ -211,6 +253,10 @@ class SetExists(AlreadyExists):
     differences: tuple[tuple[str, object, object], ...] = ()
 
 
+class DeviceExists(AlreadyExists):
+    """A network device of this name exists in this namespace, perhaps of another kind."""
+
+
 class EntryExists(AlreadyExists):
     """The set has this entry, perhaps with other options."""
 
@@ -273,6 +319,10 @@ class SetFeatureNotAvailable(NotSupported):
     """This kernel's revision of the set's type lacks a feature that was asked for."""
 
 
+class DeviceKindNotAvailable(NotSupported):
+    """The kernel makes no network devices of this kind, and its module could not be loaded."""
+
+
 class SchedulerNotAvailable(NotSupported):
     """The scheduler is not known to the kernel and its module could not be loaded."""
 
@@ -314,6 +364,37 @@ class BulkFailed(IpvskitError):
 
     def __str__(self) -> str:
         return str(self.report)
+
+
+class GuardRefused(IpvskitError):
+    """A plan deletes `count` of the `held` objects of a `kind`, which is more than allowed. Nothing was sent."""
+
+    def __init__(self, kind: str, count: int, held: int, allowed: float) -> None:
+        super().__init__(kind, count, held, allowed)
+        self.kind = kind
+        self.count = count
+        self.held = held
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        limit = f"{self.allowed:.0%} of them" if isinstance(self.allowed, float) else f"{self.allowed}"
+        return f"the plan deletes {self.count} of {self.held} {self.kind}, and at most {limit} may go (guard(max_deletes=...) says how many)"
+
+
+class StalePlan(IpvskitError):
+    """Somebody changed what a plan is about since the snapshot: `keys` are neither as before nor as they are to be. Nothing was sent."""
+
+    def __init__(self, keys: Sequence[object]) -> None:
+        super().__init__(keys)
+        self.keys = tuple(keys)
+
+    def __str__(self) -> str:
+        shown = ", ".join(map(str, self.keys[:_STALE_SHOWN]))
+        more = f" and {len(self.keys) - _STALE_SHOWN} more" if len(self.keys) > _STALE_SHOWN else ""
+        return f"changed since the snapshot: {shown}{more}; take another one and plan anew"
+
+
+_STALE_SHOWN = 5
 
 
 class InconsistentDump(IpvskitError):

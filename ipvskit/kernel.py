@@ -1,6 +1,6 @@
 """The handle on a kernel: one network namespace, opened once.
 
-Knows: what a handle owns and when it is let go. Must not know: requests, desired state.
+Knows: what a handle owns and when it is let go. Must not know: requests, how a state is compared or applied.
 """
 
 from __future__ import annotations
@@ -12,8 +12,19 @@ from ipvskit.errors import ClosedError
 from ipvskit.netns import NetNS, NetNSLike
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
+    from ipvskit.devices.backend import DevicesBackend
+    from ipvskit.devices.client import Devices
+    from ipvskit.engine.apply import OnError
+    from ipvskit.engine.drain import Drained
+    from ipvskit.engine.keys import Key, RealKey
+    from ipvskit.engine.ledger import Ledger
+    from ipvskit.engine.plan import Plan
+    from ipvskit.engine.report import ApplyReport
+    from ipvskit.engine.scope import Scope
+    from ipvskit.engine.snapshot import Snapshot
     from ipvskit.ipset.client import Ipset
     from ipvskit.ipset.replacing import Owner
     from ipvskit.ipset.transport import Transport
@@ -24,7 +35,7 @@ __all__ = ["Kernel"]
 
 
 class Kernel:
-    """The kernel's load balancer and its sets in one network namespace.
+    """The kernel's load balancer, its sets and its network devices in one network namespace.
 
     `netns` is None (the caller's own), a name as `ip netns` shows it, a path, a process id, or anything with a descriptor. `timeout` (seconds) bounds
     the wait for an answer, `patience` (seconds) how long to try again while another program holds a set.
@@ -39,8 +50,12 @@ class Kernel:
         self._backend: Backend | None = None
         self._ipset: Ipset | None = None
         self._transport: Transport | None = None
+        self._devices: Devices | None = None
+        self._devices_backend: DevicesBackend | None = None
         self._closed = False
         self._lock = threading.Lock()
+        #: Real servers that this handle drains, since when, and with which weight before.
+        self.draining: dict[RealKey, Drained] = {}
 
     def _open_netns(self, netns: NetNSLike) -> NetNS:
         return NetNS.of(netns)
@@ -54,6 +69,11 @@ class Kernel:
         from ipvskit.ipset.transport import KernelTransport
 
         return KernelTransport(self._netns, timeout=self._timeout)
+
+    def _open_devices(self) -> DevicesBackend:
+        from ipvskit.devices.backend import KernelDevicesBackend
+
+        return KernelDevicesBackend(self._netns, timeout=self._timeout)
 
     def _own(self, name: str) -> Owner | None:
         from ipvskit.ipset.ownership import own
@@ -90,11 +110,48 @@ class Kernel:
                     self._ipset = Ipset(self._transport, self._own, Patience(self._patience))
         return self._ipset
 
+    @property
+    def devices(self) -> Devices:
+        """The network devices and their addresses."""
+        if self._closed:
+            raise ClosedError("this kernel handle is closed")
+        if self._devices is None:
+            from ipvskit.devices.client import Devices
+
+            with self._lock:
+                if self._devices is None:
+                    self._devices_backend = self._open_devices()
+                    self._devices = Devices(self._devices_backend)
+        return self._devices
+
+    def snapshot(self, only: Iterable[Key | str] | Scope | None = None, *, ledger: Ledger | None = None) -> Snapshot:
+        """What there is: virtual services with real servers, sets with entries, devices with addresses, settings, timeouts, sync daemons.
+
+        `only` restricts it to some keys (or their text forms: "192.0.2.10:80/tcp", "set:web-allow", "device:vips"), or to a Scope; then only those are
+        read, and the rest is not known. What this kernel has no part for is empty, and its reason is in `missing`. With a `ledger`, what it remembers of real
+        servers that drain is remembered by this handle as well. Raises PermissionDenied, InconsistentDump.
+        """
+        from ipvskit.engine.taking import take
+
+        return take(self, only, ledger)
+
+    def apply(self, plan: Plan, *, on_error: OnError = "continue", ledger: Ledger | None = None) -> ApplyReport:
+        """Make the changes of a plan, in its order; it is the only thing of the engine that changes anything.
+
+        First, what the plan touches is read again: StalePlan is raised, and nothing done, if anything is neither as the plan saw it nor as the plan wants it.
+        Then nothing is raised for a change that fails: the report has one outcome for each (`raise_for_failures()`). With `on_error` "stop" nothing is tried
+        behind the first failure, and every change costs a system call of its own. It never waits for connections: the report says what drains, and when to
+        come back. A `ledger` notes what the plan makes and deletes. Raises GuardRefused for a plan from an empty state that no guard has passed.
+        """
+        from ipvskit.engine.apply import apply
+
+        return apply(self, plan, on_error=on_error, ledger=ledger)
+
     def close(self) -> None:
         """Close sockets and let go of the namespace. Closing twice does nothing."""
         if not self._closed:
             self._closed = True
-            for opened in (self._backend, self._transport):
+            for opened in (self._backend, self._transport, self._devices_backend):
                 if opened is not None:
                     opened.close()
             self._netns.close()

@@ -219,6 +219,13 @@ class Table:
             )
         return added, removed, changed
 
+    def expiring(self, other: Table, below: int) -> Table:
+        """Those whose timeouts in the other table are to be set anew: less than so many seconds are left, or only one of both lasts for ever."""
+        out = Table(self.shape)
+        with _both(self, other):
+            checked(lib.ik_elements_expiring(self._table, other._table, below, out._table))
+        return out
+
     def adopt(self, other: Table, intake: int, most: int) -> int | Fault:
         """Take all of the other table, normalised anew; how many were added or removed."""
         fault = ffi.new("struct ik_fault *")

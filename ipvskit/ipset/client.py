@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import (
-    InvalidConfig,
     IpvskitError,
     ProtocolError,
     SetBusy,
@@ -21,14 +20,16 @@ from ipvskit.errors import (
 from ipvskit.ipset import bulk, commands, making, replacing
 from ipvskit.ipset.asking import Asking, known_type
 from ipvskit.ipset.commands import Command, held
+from ipvskit.ipset.listing import listed, set_of
 from ipvskit.ipset.refusals import ALREADY, BUSY, EXIST_SETNAME2, REFERENCED, refusal
 from ipvskit.ipset.waiting import Patience
 from ipvskit.model.settype import SET_TYPES, SetType
-from ipvskit.sets.definition import Set, family_for, with_options
+from ipvskit.sets import sizes
+from ipvskit.sets.definition import Set, family_for
 from ipvskit.sets.elements import Elements, entry_text
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from ipvskit.ipset.replacing import Own
     from ipvskit.ipset.report import EntriesReport, RestoreReport
@@ -80,20 +81,21 @@ class Ipset:
         not know is there without entries.
         """
         found = self._asking.listing(None, 0 if entries else commands.LIST_HEADERS)
-        return [self._set(header, table if entries else None) for header, table in found]
+        return [set_of(header, table if entries else None) for header, table in found]
 
     def get(self, name: str, *, entries: bool = True) -> Set:
         """One set."""
         header, table = self._asking.listing(name, 0 if entries else commands.LIST_HEADERS)[0]
-        return self._set(header, table if entries else None)
+        return set_of(header, table if entries else None)
 
-    @staticmethod
-    def _set(header: commands.Header, table: Any) -> Set:  # noqa: ANN401 - the C table
-        found = held(header).set
-        if table is None:
-            return found
-        contents = Elements.of_table(known_type(header), header.inet, table, found)
-        return with_options(found, entries=contents)
+    def held(
+        self, wanted: Callable[[str], bool] | None = None, *, names: Iterable[str] | None = None
+    ) -> list[tuple[Set, SetStatus]]:
+        """All sets with their entries and with what the kernel counts; or those whose names are `wanted`, or those of these `names` that there are.
+
+        Temporary sets of replacements are left out.
+        """
+        return listed(self._asking, wanted, names)
 
     def entries(self, name: str) -> Elements:
         """The contents of one set. Raises NotSupported for a type that is not known."""
@@ -174,10 +176,10 @@ class Ipset:
         Raises SetExists, whose `differences` say in what the existing one is not as asked for; SetTypeNotAvailable, SetFeatureNotAvailable,
         SetLimitReached.
         """
-        made = _definition(wanted, type, options)
+        made = making.definition_of(wanted, type, options)
         contents = made.entries
         features = self._features(made)
-        sized = making.sized(made, len(contents)) if contents is not None else made
+        sized = sizes.sized(made, len(contents)) if contents is not None else made
         new = making.make(self._asking, sized, revision, features)
         if not new:
             making.check_existing(self._asking, made, revision, exist=exist)
@@ -341,6 +343,20 @@ class Ipset:
         wanted = replacing.grown(old.set, len(contents), grow=grow)
         return self._replacing().run(old, wanted, contents)
 
+    def remake(self, wanted: Set) -> EntriesReport:
+        """Give a set that is there the type, the options and the entries of `wanted` (none where they are not stated), all at once by swap.
+
+        Where the kernel swaps no sets of the two types, the old one is destroyed before the new one gets its name; that is refused while rules or lists
+        refer to it. When anything fails the set is as it was. Raises as `create` and `replace`, and SetReferenced.
+        """
+        old = self.set_status(wanted.name)
+        contents = wanted.entries if wanted.entries is not None else Elements(wanted)
+        swap = old.set.set_type.swaps_with(wanted.set_type, same_family=old.set.family == wanted.family)
+        if not swap and old.references:
+            self._raise(Command.DESTROY, BUSY, wanted.name)
+        made = sizes.sized(wanted, len(contents))
+        return self._replacing().run(old, made, contents, "compatible", self._features(wanted), swap=swap)
+
     def restore(
         self, text: str | bytes | Iterable[str], *, exist: bool = False, on_error: bulk.OnError = "continue"
     ) -> RestoreReport:
@@ -361,8 +377,12 @@ class Ipset:
         """Destroy the temporary sets of replacements whose process died; returns their names. `replace` does so by itself."""
         return self._replacing().clean()
 
+    def leftovers(self) -> list[str]:
+        """The temporary sets of replacements whose process died."""
+        return self._replacing().leftovers()
+
     def _replacing(self) -> replacing.Replacing:
-        return replacing.Replacing(self._asking, self._own, self.swap, self.destroy, self.add_entries)
+        return replacing.Replacing(self._asking, self._own, self.swap, self.destroy, self.rename, self.add_entries)
 
     def _bulk(
         self, command: Command, name: str | Set, *, exist: bool = False, on_error: bulk.OnError = "continue"
@@ -379,14 +399,3 @@ class Ipset:
             return self.set_status(name).set
 
         return bulk.Bulk(self._asking, command, name, kind, family, exist=exist, on_error=on_error, held=as_held)
-
-
-def _definition(wanted: Set | str, type: str | None, options: dict[str, Any]) -> Set:  # noqa: A002 - the field's own name
-    if isinstance(wanted, str) and type is not None:
-        return Set(wanted, type, **options)
-    if options or type is not None:
-        name = next(iter(options), "type")
-        raise InvalidConfig(
-            name, options.get(name, type), "given with a name and a type only: the set has its options itself"
-        )
-    return Set.parse(wanted)

@@ -1,4 +1,4 @@
-"""Making sets: the revision, the sizes, and what to say of one that exists.
+"""Making sets: the revision, and what to say of one that exists.
 
 Knows: what a new set needs, and how it is compared with an old one. Must not know: entries' text, netlink.
 """
@@ -6,49 +6,22 @@ Knows: what a new set needs, and how it is compared with an old one. Must not kn
 from __future__ import annotations
 
 import errno
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ipvskit.errors import SetExists
+from ipvskit.errors import InvalidConfig, SetExists
 from ipvskit.ipset import commands
 from ipvskit.ipset.commands import Command, held
 from ipvskit.ipset.refusals import refusal
-from ipvskit.sets.definition import with_options
+from ipvskit.sets.definition import Set
 from ipvskit.sets.differences import differences
 from ipvskit.sets.revisions import choose
+from ipvskit.sets.sizes import fitting
 
 if TYPE_CHECKING:
     from ipvskit.ipset.asking import Asking
-    from ipvskit.sets.definition import Set
     from ipvskit.sets.revisions import Wish
 
-__all__ = ["check_existing", "make", "sized"]
-
-_DEFAULT_HASHSIZE = 1024
-_DEFAULT_MAXELEM = 65536
-_MOST_BUCKETS = 1 << 27
-
-
-def _power_above(number: int) -> int:
-    return 1 << max(0, number - 1).bit_length()
-
-
-def sized(wanted: Set, count: int) -> Set:
-    """The same set, with the sizes that were left open made for so many entries.
-
-    Growing costs the kernel up to three times as much as adding, so a hash begins with a bucket for every element: it holds up to twelve,
-    but with half as many buckets adding takes a tenth longer.
-    """
-    changes: dict[str, Any] = {}
-    if "maxelem" in wanted.set_type.create_options and wanted.maxelem is None and count > _DEFAULT_MAXELEM:
-        changes["maxelem"] = _power_above(count + count // 4)
-    if "hashsize" in wanted.set_type.create_options and wanted.hashsize is None:
-        buckets = min(_power_above(count), _MOST_BUCKETS)
-        if buckets > _DEFAULT_HASHSIZE:
-            changes["hashsize"] = buckets
-    if "size" in wanted.set_type.create_options and wanted.size is None and count > 8:
-        changes["size"] = count
-    return replace(wanted, **changes) if changes else wanted
+__all__ = ["check_existing", "definition_of", "make"]
 
 
 def make(asking: Asking, wanted: Set, wish: Wish, features: frozenset[str] = frozenset()) -> bool:
@@ -67,7 +40,7 @@ def check_existing(asking: Asking, wanted: Set, wish: Wish, *, exist: bool) -> N
     header = asking.listing(wanted.name, commands.LIST_HEADERS)[0][0]
     there = held(header)
     if wanted.entries is not None:
-        wanted = _fitting(wanted, there.set, len(wanted.entries))
+        wanted = fitting(wanted, there.set, len(wanted.entries))
     found = differences(wanted, there.set, there.revision, wish if isinstance(wish, int) else None)
     if exist and not found:
         return
@@ -79,11 +52,13 @@ def check_existing(asking: Asking, wanted: Set, wish: Wish, *, exist: bool) -> N
     raise error
 
 
-def _fitting(wanted: Set, there: Set, count: int) -> Set:
-    """The same set; where it leaves its size to its contents, with that of the one there, which was perhaps made for them."""
-    sizes = {
-        name: getattr(there, name)
-        for name in ("maxelem", "size")
-        if getattr(wanted, name) is None and (getattr(there, name) or 0) >= count
-    }
-    return with_options(wanted, **sizes) if sizes else wanted
+def definition_of(wanted: Set | str, type: str | None, options: dict[str, Any]) -> Set:  # noqa: A002 - the field's own name
+    """A set from a value, from its text form, or from name, type and options. Raises InvalidConfig."""
+    if isinstance(wanted, str) and type is not None:
+        return Set(wanted, type, **options)
+    if options or type is not None:
+        name = next(iter(options), "type")
+        raise InvalidConfig(
+            name, options.get(name, type), "given with a name and a type only: the set has its options itself"
+        )
+    return Set.parse(wanted)

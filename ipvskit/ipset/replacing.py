@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from ipvskit.errors import Busy, IpvskitError, KernelError, SetFull, SetNotFound
 from ipvskit.ipset import commands
-from ipvskit.ipset.making import make, sized
+from ipvskit.ipset.making import make
 from ipvskit.sets.definition import with_options
+from ipvskit.sets.sizes import sized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ipvskit.ipset.report import EntriesReport
     from ipvskit.sets.definition import Set, SetStatus
     from ipvskit.sets.elements import Elements
+    from ipvskit.sets.revisions import Wish
 
     Own = Callable[[str], "Owner | None"]
 
@@ -52,32 +54,50 @@ class Replacing:
         own: Own,
         swap: Callable[[str, str], None],
         destroy: Callable[[str], None],
+        rename: Callable[[str, str], None],
         fill: Callable[[str, Elements], EntriesReport],
     ) -> None:
         self._asking = asking
         self._own = own
         self._swap = swap
         self._destroy = destroy
+        self._rename = rename
         self._fill = fill
 
-    def run(self, old: SetStatus, wanted: Set, entries: Elements) -> EntriesReport:
-        """Make `old` hold these entries, with the creation options of `wanted`. Raises what filling raises; then nothing has changed."""
+    def run(
+        self,
+        old: SetStatus,
+        wanted: Set,
+        entries: Elements,
+        wish: Wish | None = None,
+        features: frozenset[str] = frozenset(),
+        *,
+        swap: bool = True,
+    ) -> EntriesReport:
+        """Make `old` hold these entries, with the creation options of `wanted`. Raises what filling raises; then nothing has changed.
+
+        `wish` is the revision, that of the old one where there is none. Without `swap` the old one is destroyed and the new one given its name.
+        """
         # What cannot be cleaned up now (somebody lists it) is no reason not to replace.
         with suppress(Busy):
             self.clean()
         with self._temporary() as name:
-            if not make(self._asking, with_options(wanted, name=name, entries=None), old.revision):
+            if not make(self._asking, with_options(wanted, name=name, entries=None), wish or old.revision, features):
                 raise KernelError(errno.EEXIST, "a set with a random name exists", operation="create set", key=name)
             try:
                 report = self._fill(name, entries)
                 report.raise_for_failures()
-                self._swap(name, old.set.name)
+                if swap:
+                    self._swap(name, old.set.name)
+                else:
+                    self._destroy(old.set.name)
+                    self._rename(name, old.set.name)
             except BaseException:
                 with suppress(IpvskitError):
                     self._destroy(name)
                 raise
             # The set has its new contents. Old ones that somebody still lists are for the next replacement to destroy.
-            with suppress(Busy):
+            with suppress(Busy, SetNotFound):
                 self._destroy(name)
         return replace(report, set_name=old.set.name)
 
@@ -95,15 +115,8 @@ class Replacing:
 
     def clean(self) -> list[str]:
         """Destroy temporary sets whose makers died; returns their names."""
-        found = self._asking.listing(None, commands.LIST_NAMES)
         gone = []
-        for header, _ in found:
-            name = header.set_name
-            if not name.startswith(TEMPORARY):
-                continue
-            owner = self._own(name)
-            if owner is None:
-                continue
+        for name, owner in self._abandoned():
             try:
                 with suppress(SetNotFound):
                     self._destroy(name)
@@ -111,6 +124,22 @@ class Replacing:
             finally:
                 owner.close()
         return gone
+
+    def leftovers(self) -> list[str]:
+        """The names of temporary sets whose makers died."""
+        found = []
+        for name, owner in self._abandoned():
+            owner.close()
+            found.append(name)
+        return found
+
+    def _abandoned(self) -> Iterator[tuple[str, Owner]]:
+        """Temporary sets that nobody alive owns; their ownership is the caller's to let go."""
+        for header, _ in self._asking.listing(None, commands.LIST_NAMES):
+            if header.set_name.startswith(TEMPORARY):
+                owner = self._own(header.set_name)
+                if owner is not None:
+                    yield header.set_name, owner
 
 
 def grown(old: Set, count: int, *, grow: bool) -> Set:

@@ -24,9 +24,10 @@ from ipvskit.model.service import VirtualService
 from ipvskit.model.status import RealServerStatus, ServiceStatus, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ipvskit.ipvs.backend import Backend
+    from ipvskit.ipvs.holding import HeldServices
     from ipvskit.ipvs.report import BulkReport
     from ipvskit.model.connection import Connection
 
@@ -89,6 +90,23 @@ class Ipvs:
         raise RealServerNotFound(
             errno.ENOENT, "the service has no such real server", operation="get real server", key=where
         )
+
+    def held(self, wanted: Callable[[ServiceKey], bool] | None = None, *, reals: bool = True) -> HeldServices:
+        """All virtual services, or those whose keys are `wanted`, by key: as rows, of which values are made only when somebody looks."""
+        return Reader(self._backend).held(wanted, bare=not reals)
+
+    def held_of(self, keys: Iterable[Key], *, reals: bool = True) -> HeldServices:
+        """The same of these virtual services, as far as there are any; what is read is theirs only."""
+        return Reader(self._backend).held_of([ServiceKey.parse(key) for key in keys], bare=not reals)
+
+    def reals_status(self, keys: Iterable[Key]) -> dict[ServiceKey, list[RealServerStatus]]:
+        """The real servers of these services with their connection counts and rates; none for a service that does not exist."""
+        parsed = [ServiceKey.parse(key) for key in keys]
+        found = Reader(self._backend).reals(parsed, numbers=True)
+        return {
+            key: [RealServerStatus(real, *entry) for real, entry in zip(*both, strict=True)]
+            for key, both in zip(parsed, found, strict=True)
+        }
 
     def status(self) -> list[ServiceStatus]:
         """All virtual services and real servers with their counters, rates and connection counts."""

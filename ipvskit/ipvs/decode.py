@@ -241,6 +241,23 @@ def real_columns(
     return indexes, stored_reals(found, fields.of("H", 10), fields.of("i", 40), forwarding, *limits, tunnels)
 
 
+def fill_families(rows: bytearray, families: Sequence[int]) -> None:
+    """Give every row of a real server the family of its service where the kernel (before 3.18) does not send one."""
+    size = REAL.size
+    for at in range(0, len(rows), size):
+        index, present = _HEAD.unpack_from(rows, at)
+        if not present & ATTR_REAL_FAMILY:
+            _FAMILY.pack_into(rows, at, index, present | ATTR_REAL_FAMILY, families[index])
+
+
+def complete(rows: bytes | bytearray) -> bool:
+    """Whether every row of a real server has its family."""
+    return all(bits & ATTR_REAL_FAMILY for bits in set(_Fields(rows, REAL.size).of("I", 4)))
+
+
+_HEAD, _FAMILY = Struct("=II"), Struct("=IIH")
+
+
 class _Fields:
     """One field of every row at a time, without an object for anything else."""
 

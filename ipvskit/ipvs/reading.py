@@ -10,23 +10,27 @@ their real servers, and what came or went in between is corrected. All of this i
 from __future__ import annotations
 
 import errno
+from array import array
 from collections import Counter
+from contextlib import contextmanager
 from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from ipvskit.errors import InconsistentDump
+from ipvskit._native.compare import blocks
+from ipvskit.errors import InconsistentDump, ProtocolError
 from ipvskit.ipvs import decode, records
 from ipvskit.ipvs.backend import RowKind
-from ipvskit.ipvs.records import NLM_F_DUMP, Command
+from ipvskit.ipvs.holding import HeldServices
+from ipvskit.ipvs.records import NLM_F_DUMP, REAL, SERVICE_ROW, Command
 from ipvskit.ipvs.refusals import read_refusal
 from ipvskit.model.address import Family
 from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from ipvskit.ipvs.backend import Backend
+    from ipvskit.ipvs.backend import Backend, Rows
     from ipvskit.model.key import ServiceKey
     from ipvskit.model.real import RealServer
     from ipvskit.model.service import VirtualService
@@ -176,6 +180,114 @@ class Reader:
         services = decode.whole_services(rows, [key for key, _, _ in held], reals)
         stats = decode.service_stats(rows) if numbers else repeat(_NO_STATS)
         return [Found(service, one, told) for service, one, (_, _, told) in zip(services, stats, held, strict=False)]
+
+    # --- rows as they are ------------------------------------------------------------------------------------------------------------
+
+    def held(self, wanted: Callable[[ServiceKey], bool] | None = None, *, bare: bool = False) -> HeldServices:
+        """All services, or those whose keys are wanted, as rows; with their real servers unless `bare`. Raises InconsistentDump."""
+        rows = self._service_rows()
+        members: dict[bytes, tuple[bytes, int]] = {}
+        for _ in range(ATTEMPTS):
+            if wanted is not None:
+                rows = self._chosen(rows, wanted)
+            identities = decode.service_identities(rows)
+            if bare:
+                return HeldServices(rows, bytearray(), array("I", bytes(4 * len(identities))), bare=True)
+            new = [identity for identity in identities if identity not in members]
+            members.update(zip(new, self._raw_reals(new), strict=True))
+            again = self._service_rows() if rows else rows
+            if wanted is not None:
+                again = self._chosen(again, wanted)
+            same = decode.service_identities(again)
+            if set(same) == set(identities):
+                return _joined(again, [members[identity] for identity in same])
+            rows = again
+        raise InconsistentDump("virtual services with their real servers", ATTEMPTS, self._distinct(rows))
+
+    def _chosen(self, rows: bytearray, wanted: Callable[[ServiceKey], bool]) -> bytearray:
+        keys = decode.service_keys(rows, self._addresses)
+        size = SERVICE_ROW.size
+        return bytearray().join(
+            rows[place * size : (place + 1) * size] for place, key in enumerate(keys) if wanted(key)
+        )
+
+    def held_of(self, keys: Sequence[ServiceKey], *, bare: bool = False) -> HeldServices:
+        """The services with these keys that there are, as rows. Raises InconsistentDump, and what refusals to be read mean."""
+        requests = b"".join([records.key_request(Command.GET_SERVICE, key) for key in keys])
+        rows = self._backend.get(RowKind.SERVICES, requests, len(keys)) if keys else None
+        for answer in rows.refused if rows is not None else ():
+            if answer.error != errno.ESRCH:
+                raise read_refusal("get service", Command.GET_SERVICE, keys[answer.index], answer.error, answer.text)
+        data = rows.data if rows is not None else bytearray()
+        identities = decode.service_identities(data)
+        if bare:
+            return HeldServices(data, bytearray(), array("I", bytes(4 * len(identities))), bare=True)
+        return _joined(data, self._raw_reals(identities))
+
+    def _raw_reals(self, identities: Sequence[bytes]) -> list[tuple[bytes, int]]:
+        found: list[tuple[bytes, int]] = []
+        for start in range(0, len(identities), PORTION):
+            found += self._raw_portion(identities[start : start + PORTION])
+        return found
+
+    def _raw_portion(self, identities: Sequence[bytes]) -> list[tuple[bytes, int]]:
+        requests = records.real_questions(identities)
+        rows = self._backend.dump(RowKind.REAL_CONFIGS, b"".join(requests), len(requests))
+        self._check_answers(rows, identities)
+        if not decode.complete(rows.data):
+            decode.fill_families(rows.data, [records.HALF.unpack_from(one)[0] for one in identities])
+        with trusted():
+            counts, repeated = blocks(rows.data, len(requests))
+        size = REAL.size
+        found, start = [], 0
+        for index, count in enumerate(counts):
+            end = start + count * size
+            if rows.interrupted or repeated[index] or rows.chunks[index] > 1:
+                found.append(self._raw_again(identities[index], requests[index]))
+            else:
+                found.append((bytes(rows.data[start:end]), count))
+            start = end
+        return found
+
+    def _raw_again(self, identity: bytes, request: bytes) -> tuple[bytes, int]:
+        before: set[bytes] | None = None
+        data = bytearray()
+        for _ in range(ATTEMPTS):
+            rows = self._backend.dump(RowKind.REAL_CONFIGS, request, 1)
+            self._check_answers(rows, [identity])
+            data = rows.data
+            if not decode.complete(data):
+                decode.fill_families(data, [records.HALF.unpack_from(identity)[0]])
+            with trusted():
+                (count,), (repeated,) = blocks(data, 1)
+            clean = not rows.interrupted and not repeated
+            configs = decode.real_configs(data, False) if clean else None
+            if configs is not None and (configs == before or rows.chunks[0] <= 1):
+                return bytes(data), count
+            before = configs
+        reals = decode.real_columns(data, [], self._addresses, False)[1]
+        raise InconsistentDump("real servers of a service", ATTEMPTS, list(dict.fromkeys(reals)))
+
+    @staticmethod
+    def _check_answers(rows: Rows, identities: Sequence[bytes]) -> None:
+        for answer in rows.refused:
+            raise read_refusal("list real servers", Command.GET_DEST, None, answer.error, answer.text)
+
+
+def _joined(rows: bytearray, members: Sequence[tuple[bytes, int]]) -> HeldServices:
+    reals = bytearray().join([data for data, _ in members])
+    return HeldServices(rows, reals, array("I", [count for _, count in members]))
+
+
+@contextmanager
+def trusted() -> Iterator[None]:
+    """Looking at rows within. Raises ProtocolError for those that are no answers to what was asked."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EBADMSG:
+            raise
+        raise ProtocolError("the kernel's answer is not what IPVS's protocol allows") from None
 
 
 class Found:

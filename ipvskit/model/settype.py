@@ -42,6 +42,18 @@ _MASKS = ("netmask", "bitmask")
 _ENTRY = ("timeout", "packets", "bytes", "comment", "skbmark", "skbprio", "skbqueue")
 
 
+_FEATURES = {
+    Part.ADDRESS: "address",
+    Part.NET: "address",
+    Part.PORT: "port",
+    Part.NUMBER: "port",
+    Part.MARK: "mark",
+    Part.MAC: "mac",
+    Part.INTERFACE: "interface",
+    Part.SET: "set",
+}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SetType:
     """A type of sets, as linux/netfilter/ipset/ip_set.h and ipset(8) have it.
@@ -85,6 +97,19 @@ class SetType:
     def syntax_revision(self) -> int:
         """The revision that has all of the entry syntax (`SYNTAX_FEATURES`)."""
         return max(map(self.revision_of, SYNTAX_FEATURES))
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What the kernel compares before it swaps two sets (`IPSET_TYPE_*` in linux/netfilter/ipset/ip_set.h)."""
+        found = {"nomatch"} & set(self.entry_options)
+        for part in self.parts:
+            name = _FEATURES[part]
+            found.add(f"{name} 2" if name in found else name)
+        return frozenset(found)
+
+    def swaps_with(self, other: SetType, *, same_family: bool = True) -> bool:
+        """Whether sets of these types can be swapped: they need not be of one type."""
+        return same_family and self.features == other.features
 
     def __str__(self) -> str:
         return self.name

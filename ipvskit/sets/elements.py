@@ -238,6 +238,11 @@ class Elements:
         added, removed, changed = self._table.diff(other._table, option_bits(options) | OPTIONS["mac"])
         return Difference(self._like(added), other._like(removed), self._like(changed))
 
+    def expiring(self, other: Elements, below: float) -> Elements:
+        """Those that have less than so many seconds left in the other table, though more is wanted; and those of which only one of both lasts for ever."""
+        self._check_kind(other)
+        return self._like(self._table.expiring(other._table, min(int(below), 2**32 - 1)))
+
     def __sub__(self, other: Elements) -> Elements:
         return self._selected(other, native.ONLY_HERE)
 

@@ -1,0 +1,107 @@
+"""Applying a plan.
+
+Knows: the phases of a plan, and what is checked before the first of them. Must not know: how any kind of change is made.
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal
+
+from ipvskit.engine.apply_devices import apply_addresses, apply_devices
+from ipvskit.engine.apply_drain import Drainer
+from ipvskit.engine.apply_services import apply_reals, apply_services
+from ipvskit.engine.apply_sets import apply_sets
+from ipvskit.engine.apply_settings import apply_settings
+from ipvskit.engine.keys import AddressKey, DeviceKey, RealKey, ServiceKey, SetKey
+from ipvskit.engine.order import phase
+from ipvskit.engine.plan import Action, Plan
+from ipvskit.engine.stale import check_stale
+from ipvskit.engine.verdicts import Verdicts
+from ipvskit.errors import GuardRefused, InvalidConfig, IpvskitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ipvskit.engine.handle import Handle
+    from ipvskit.engine.ledger import Ledger
+    from ipvskit.engine.report import ApplyReport
+    from ipvskit.engine.verdicts import Work
+
+__all__ = ["apply"]
+
+OnError = Literal["continue", "stop"]
+
+
+def apply(kernel: Handle, plan: Plan, *, on_error: OnError = "continue", ledger: Ledger | None = None) -> ApplyReport:
+    """See `Kernel.apply`."""
+    if not isinstance(plan, Plan):
+        raise InvalidConfig("plan", plan, "a Plan, as diff() makes it")
+    if on_error not in {"continue", "stop"}:
+        raise InvalidConfig("on_error", on_error, '"continue" or "stop"')
+    deletions = sum(plan.deletions().values()) if plan.empty and not plan.guarded else 0
+    if deletions:
+        raise GuardRefused("objects for an empty desired state", deletions, deletions, 0)
+    check_stale(kernel, plan)
+    if ledger is not None:
+        ledger.begin(plan)
+    verdicts = Verdicts(plan, stop=on_error == "stop")
+    try:
+        _Applying(kernel, plan, verdicts).run()
+    except BaseException as error:
+        # Somebody else's, or an interrupt: what was done until then must not stay unsaid.
+        error.add_note(f"of the plan until then: {verdicts.report()}")
+        raise
+    finally:
+        if ledger is not None:
+            ledger.finish(plan, verdicts.report(), kernel.draining)
+    return verdicts.report()
+
+
+class _Applying:
+    def __init__(self, kernel: Handle, plan: Plan, verdicts: Verdicts) -> None:
+        self._kernel, self._plan, self._verdicts = kernel, plan, verdicts
+        self._drainer = Drainer(kernel, plan, verdicts, time.time())
+
+    def run(self) -> None:
+        """Work the plan off, phase by phase."""
+        changes = sorted(enumerate(self._plan.changes), key=lambda each: phase(each[1]))
+        for _, group in groupby(changes, key=lambda each: phase(each[1])):
+            work = list(group)
+            if self._verdicts.stopped:
+                break
+            self._refused(work)
+            work = self._verdicts.open(work)
+            if not work or self._verdicts.stopped:
+                continue
+            try:
+                self._executor(work)(work)
+            except IpvskitError as error:
+                # The kernel cannot be asked any more, or not for this.
+                for place, _ in self._verdicts.open(work):
+                    self._verdicts.failed(place, error)
+        self._drainer.finish()
+
+    def _refused(self, work: list[Work]) -> None:
+        for place, change in work:
+            if change.refused is not None:
+                self._verdicts.failed(place, change.refused, change.before)
+
+    def _executor(self, work: list[Work]) -> Callable[[list[Work]], None]:
+        kernel, verdicts = self._kernel, self._verdicts
+        change = work[0][1]
+        match change.key:
+            case ServiceKey() | RealKey() if change.action is Action.DRAIN:
+                return self._drainer.run
+            case ServiceKey():
+                return lambda some: apply_services(kernel, some, verdicts)
+            case RealKey():
+                return lambda some: apply_reals(kernel, some, verdicts)
+            case SetKey():
+                return lambda some: apply_sets(kernel, some, verdicts)
+            case DeviceKey():
+                return lambda some: apply_devices(kernel, self._drainer.needless(some), verdicts)
+            case AddressKey():
+                return lambda some: apply_addresses(kernel, self._drainer.needless(some), verdicts)
+        return lambda some: apply_settings(kernel, some, verdicts)

@@ -1,0 +1,137 @@
+"""Virtual services and real servers: what is to be changed.
+
+Knows: services as rows, so that what does not differ costs next to nothing. Must not know: how changes are made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipvskit.engine.keys import Key, RealKey, ServiceKey, service_order
+from ipvskit.engine.part import Part, check_scope, owned
+from ipvskit.engine.plan import Action, Change
+from ipvskit.ipvs.wanted import REALS_DIFFER, SERVICE_DIFFERS, compare, identity_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ipvskit.engine.drain import Drain
+    from ipvskit.engine.scope import Scope
+    from ipvskit.engine.snapshot import Snapshot
+    from ipvskit.engine.state import State
+    from ipvskit.model.real import RealServer
+    from ipvskit.model.service import VirtualService
+
+__all__ = ["diff_services"]
+
+
+def diff_services(snapshot: Snapshot, state: State, scope: Scope | None, drain: Drain | None) -> Part:
+    """The changes of services and their real servers."""
+    return _Services(snapshot, state, scope, drain).run()
+
+
+class _Services:
+    def __init__(self, snapshot: Snapshot, state: State, scope: Scope | None, drain: Drain | None) -> None:
+        self._snapshot, self._state, self._scope, self._drain = snapshot, state, scope, drain
+        self._part = Part([], [], {})
+
+    def run(self) -> Part:
+        held = self._snapshot.services
+        wanted = {}
+        for key in self._wanted_keys():
+            check_scope(key, self._scope, self._snapshot)
+            packed = self._state.packed(key)
+            if packed is not None:
+                wanted[packed.identity] = packed
+        found = compare(held, wanted)
+        if found.missing:
+            missing = set(found.missing)
+            services = (self._state.services[key] for key in self._wanted_keys() if identity_of(key) in missing)
+            self._part.changes.extend(Change(Action.ADD, service.key, None, service) for service in services)
+        self._differing(found.differing)
+        self._unwanted(found.unwanted)
+        self._count()
+        return self._part
+
+    def _wanted_keys(self) -> Iterable[ServiceKey]:
+        only = self._snapshot.only
+        if isinstance(only, frozenset):
+            # The state may name very many more than were looked for.
+            return [key for key in only if isinstance(key, ServiceKey) and key in self._state.services]
+        return self._state.services
+
+    def _count(self) -> None:
+        held = self._snapshot.services
+        scope = self._scope
+        if scope is None or not any(change.deletes for change in self._part.changes):
+            # Only guards ask, and only where something is deleted.
+            return
+        mine = [place for place, key in enumerate(held.keys_in_order) if key in scope]
+        self._part.held["services"] = len(mine)
+        self._part.held["real servers"] = sum(held.counts[place] for place in mine)
+
+    # --- services that are not as wanted ---------------------------------------------------------------------------------------------
+
+    def _differing(self, places: Sequence[tuple[int, int]]) -> None:
+        services = self._snapshot.services.values_at([place for place, _ in places])
+        pairs = zip(services, [bits for _, bits in places], strict=True)
+        for held, bits in sorted(pairs, key=lambda pair: service_order(pair[0].key)):
+            wanted = self._state.services[held.key]
+            if bits & SERVICE_DIFFERS:
+                self._edited(held, wanted)
+            if bits & REALS_DIFFER and "reals" not in wanted.keep:
+                self._reals(held, wanted)
+
+    def _edited(self, held: VirtualService, wanted: VirtualService) -> None:
+        before, after = held.with_reals(()), wanted.filled(held).with_reals(())
+        if before != after:
+            self._part.changes.append(Change(Action.EDIT, held.key, before, after))
+
+    def _reals(self, held: VirtualService, wanted: VirtualService) -> None:
+        key, changes = held.key, self._part.changes
+        there = {(real.address, real.port): real for real in held.reals}
+        for real in wanted.reals:
+            before = there.pop((real.address, real.port), None)
+            if before is None:
+                changes.append(Change(Action.ADD, RealKey(key, real.address, real.port), None, real))
+                continue
+            after = self._filled(key, real, before) if real.keep else real
+            if before != after:
+                changes.append(Change(Action.EDIT, RealKey(key, real.address, real.port), before, after))
+        if not there:
+            return
+        waits = self._drain is not None and self._drain.waits(key, one_packet=held.one_packet)
+        mine = owned(key, self._scope)
+        for real in there.values():
+            identity = RealKey(key, real.address, real.port)
+            if mine or owned(identity, self._scope):
+                changes.append(Change(Action.DRAIN if waits else Action.DELETE, identity, real))
+            else:
+                self._part.foreign.append(identity)
+
+    def _filled(self, key: ServiceKey, wanted: RealServer, held: RealServer) -> RealServer:
+        after = wanted.filled(held)
+        drained = self._snapshot.draining.get(RealKey(key, held.address, held.port))
+        if "weight" in wanted.keep and held.weight == 0 and drained is not None:
+            # It was we who took its weight.
+            after = after.replace(weight=drained.weight)
+        return after
+
+    # --- services that nobody wants --------------------------------------------------------------------------------------------------
+
+    def _unwanted(self, places: Sequence[int]) -> None:
+        keys = self._snapshot.services.keys_in_order
+        mine: list[int] = []
+        foreign: list[Key] = []
+        for place in places:
+            if owned(keys[place], self._scope):
+                mine.append(place)
+            else:
+                foreign.append(keys[place])
+        self._part.foreign.extend(foreign)
+        drain = self._drain
+        for service in sorted(self._snapshot.services.values_at(mine), key=lambda each: service_order(each.key)):
+            key = service.key
+            waits = drain is not None and drain.services and bool(service.reals)
+            waits = waits and drain is not None and drain.waits(key, one_packet=service.one_packet)
+            self._part.changes.append(Change(Action.DRAIN if waits else Action.DELETE, key, service))

@@ -1,0 +1,238 @@
+"""Sets and their entries: what is to be changed.
+
+Knows: what of a set can be edited, and what has to be made anew. Must not know: how changes are made.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Literal
+
+from ipvskit.engine.keys import SetKey
+from ipvskit.engine.part import Part, check_scope, owned
+from ipvskit.engine.plan import Action, Change, EntryChange
+from ipvskit.errors import InvalidConfig, SetTypeMismatch
+from ipvskit.sets.definition import with_options
+from ipvskit.sets.differences import differences
+from ipvskit.sets.elements import COMPARED, Elements
+from ipvskit.sets.sizes import fitting, sized
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ipvskit.engine.scope import Scope
+    from ipvskit.engine.snapshot import Snapshot
+    from ipvskit.engine.state import State
+    from ipvskit.sets.definition import Set
+
+__all__ = ["EntryTimeouts", "diff_sets"]
+
+#: What counts of entries' timeouts: nothing, every second, or that so many seconds are left.
+EntryTimeouts = Literal["ignore", "exact"] | float
+
+_DEFAULT_MAXELEM = 65536
+#: Changing an element costs about as much as adding one to a new set, and the new set costs two more commands.
+_SWAP_COSTS = 64
+
+
+def diff_sets(
+    snapshot: Snapshot, state: State, scope: Scope | None, *, atomic: bool, entry_timeouts: EntryTimeouts
+) -> Part:
+    """The changes of sets and their entries."""
+    return _Sets(snapshot, state, scope, atomic, entry_timeouts).run()
+
+
+class _Sets:
+    def __init__(
+        self, snapshot: Snapshot, state: State, scope: Scope | None, atomic: bool, entry_timeouts: EntryTimeouts
+    ) -> None:
+        self._snapshot, self._state, self._scope = snapshot, state, scope
+        self._atomic, self._timeouts = atomic, entry_timeouts
+        self._part = Part([], [], {})
+
+    def run(self) -> Part:
+        for name in self._wanted_names():
+            key, wanted = SetKey(name), self._state.sets[name]
+            check_scope(key, self._scope, self._snapshot)
+            held = self._snapshot.sets.get(name)
+            if held is None:
+                self._part.changes.append(Change(Action.ADD, key, None, wanted))
+            else:
+                self._both(key, held, wanted)
+        self._unwanted()
+        for name in self._snapshot.leftovers:
+            reason = "a temporary set whose process died"
+            self._part.changes.append(Change(Action.DELETE, SetKey(name), _gone(name), None, reason))
+        self._count()
+        return self._part
+
+    def _wanted_names(self) -> Iterable[str]:
+        only = self._snapshot.only
+        if isinstance(only, frozenset):
+            names = (key.name for key in only if isinstance(key, SetKey))
+            return sorted(name for name in names if name in self._state.sets)
+        return self._state.sets
+
+    def _unwanted(self) -> None:
+        for name in sorted(self._snapshot.sets.keys() - self._state.sets.keys()):
+            key, held = SetKey(name), self._snapshot.sets[name]
+            if owned(key, self._scope):
+                self._part.changes.append(Change(Action.DELETE, key, held))
+            else:
+                self._part.foreign.append(key)
+
+    def _count(self) -> None:
+        mine = [held for name, held in self._snapshot.sets.items() if owned(SetKey(name), self._scope)]
+        self._part.held["sets"] = len(mine)
+        self._part.held["entries"] = sum(len(held.entries) for held in mine if held.entries is not None)
+
+    # --- a set that is there ---------------------------------------------------------------------------------------------------------
+
+    def _both(self, key: SetKey, held: Set, wanted: Set) -> None:
+        if wanted.entries is not None and held.entries is None:
+            if not self._known(held):
+                self._refuse(key, held, wanted, "its type is not known to this version of ipvskit")
+                return
+            raise InvalidConfig(
+                "snapshot", str(key), "one that was taken with the entries of the sets that a state has"
+            )
+        fitted = wanted
+        if wanted.entries is not None:
+            fitted = _fitted(wanted, held)
+        status = self._snapshot.set_status.get(key.name)
+        found = differences(fitted, held)
+        if not found:
+            if wanted.entries is not None:
+                self._contents(key, held, wanted)
+            return
+        reason = ", ".join(f"{field}: {has} -> {wants}" for field, wants, has in found)
+        if wanted.type != held.type or wanted.family != held.family:
+            references = status.references if status is not None else 0
+            if references and not wanted.set_type.swaps_with(held.set_type, same_family=wanted.family == held.family):
+                self._refuse(
+                    key,
+                    held,
+                    wanted,
+                    f"{reason}, which is not possible while rules or lists refer to it ({references})",
+                )
+                return
+            if not owned(key, self._scope) and held.entries:
+                self._refuse(
+                    key, held, wanted, f"{reason}, which loses its entries: only what is in the scope is deleted"
+                )
+                return
+            removed = held.entries if held.entries is not None else Elements(held)
+            after = wanted if wanted.entries is not None else with_options(wanted, entries=Elements(wanted))
+            lost = EntryChange(after.entries, removed, Elements(wanted), swap=True)
+            self._part.changes.append(Change(Action.REPLACE, key, held, after, reason, lost))
+            return
+        self._recreated(key, held, wanted, reason)
+
+    @staticmethod
+    def _known(held: Set) -> bool:
+        try:
+            return held.set_type is not None
+        except InvalidConfig:
+            return False
+
+    def _refuse(self, key: SetKey, held: Set, wanted: Set, why: str) -> None:
+        error = SetTypeMismatch(errno.EINVAL, why, operation="replace set", key=key.name)
+        self._part.changes.append(Change(Action.REPLACE, key, held, wanted, why, None, error))
+
+    def _recreated(self, key: SetKey, held: Set, wanted: Set, reason: str) -> None:
+        """With other options: the contents go along, or become those that are wanted."""
+        if held.entries is None:
+            raise InvalidConfig(
+                "snapshot", str(key), "one that was taken with the entries of sets that have to be made anew"
+            )
+        contents = wanted.entries
+        if contents is None:
+            contents = Elements(with_options(wanted, entries=None), (_bare(held.entries, wanted)))
+        elif not owned(key, self._scope):
+            contents = contents | _converted(held.entries, wanted) if held.entries else contents
+        after = sized(with_options(wanted, entries=contents), len(contents))
+        added, removed, changed = contents.diff(_converted(held.entries, wanted), self._compared(wanted))
+        self._part.changes.append(
+            Change(Action.REPLACE, key, held, after, reason, EntryChange(added, removed, changed, swap=True))
+        )
+
+    def _compared(self, wanted: Set) -> tuple[str, ...]:
+        exact = self._timeouts == "exact" and wanted.timeout is not None
+        return (*COMPARED, "timeout") if exact else COMPARED
+
+    def _contents(self, key: SetKey, held: Set, wanted: Set) -> None:
+        added, removed, changed = wanted.entries.diff(held.entries, self._compared(wanted))
+        if isinstance(self._timeouts, int | float) and wanted.timeout is not None:
+            expiring = wanted.entries.expiring(held.entries, self._timeouts)
+            if expiring:
+                changed = changed | expiring
+        if not owned(key, self._scope):
+            removed = removed - removed
+        total = len(added) + len(removed) + len(changed)
+        if not total:
+            return
+        swap = self._atomic or self._cheaper_by_swap(held, wanted, added, removed, changed, total)
+        after = wanted
+        if swap and not owned(key, self._scope):
+            after = with_options(wanted, entries=held.entries | wanted.entries)
+        entries = EntryChange(added, removed, changed, swap)
+        self._part.changes.append(Change(Action.EDIT, key, held, after, "", entries))
+
+    @staticmethod
+    def _cheaper_by_swap(
+        held: Set, wanted: Set, added: Elements, removed: Elements, changed: Elements, total: int
+    ) -> bool:
+        most = held.maxelem if held.maxelem is not None else _DEFAULT_MAXELEM
+        if "maxelem" in wanted.set_type.create_options and len(held.entries) + len(added) > most >= len(wanted.entries):
+            # There is no room for both, the old ones and the new.
+            return True
+        if changed and _needs_delete(changed, held.entries):
+            return True
+        if wanted.type == "list:set":
+            return False
+        return bool(removed) and total > len(wanted.entries) + _SWAP_COSTS
+
+
+def _needs_delete(changed: Elements, held: Elements) -> bool:
+    """Whether adding again does not change these: a wildcard stays, and so does a MAC that is no longer told."""
+    return any(changed.has_option(name) or held.has_option(name) for name in ("wildcard", "mac"))
+
+
+def _fitted(wanted: Set, held: Set) -> Set:
+    """What is wanted, with sizes that were left open as the one there has them, or as the contents need them."""
+    count = len(wanted.entries)
+    fitted = fitting(wanted, held, count)
+    grown = sized(fitted, count)
+    return with_options(fitted, maxelem=grown.maxelem, size=grown.size)
+
+
+def _bare(entries: Elements, wanted: Set) -> Elements:
+    """Entries without the options that the set does not have."""
+    return _converted(entries, wanted)
+
+
+def _converted(entries: Elements, wanted: Set) -> Elements:
+    """Entries as a set with other options has them: without the options that it lacks, and cut as it cuts them."""
+    kept = [name for name in _OPTIONS if _has(wanted, name)]
+    bare = entries.copy([*kept, *_PARTS])
+    made = Elements(with_options(wanted, entries=None))
+    made.update(Elements(wanted.set_type, bare, family=wanted.family))
+    return made
+
+
+_OPTIONS = ("timeout", "packets", "bytes", "comment", "skbmark", "skbprio", "skbqueue")
+_PARTS = ("mac", "nomatch", "wildcard", "before", "after")
+
+
+def _has(wanted: Set, name: str) -> bool:
+    if name == "timeout":
+        return wanted.timeout is not None
+    if name in {"packets", "bytes"}:
+        return wanted.counters
+    return wanted.comment if name == "comment" else wanted.skbinfo
+
+
+def _gone(name: str) -> Set:
+    from ipvskit.sets.definition import Set
+
+    return Set(name, "hash:ip")

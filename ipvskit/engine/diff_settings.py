@@ -1,0 +1,98 @@
+"""Settings, timeouts and sync daemons: what is to be changed.
+
+Knows: what the kernel makes of what is left open. Must not know: how changes are made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from ipvskit.engine.keys import DaemonKey, SysctlKey, TimeoutsKey
+from ipvskit.engine.part import Part, check_scope, owned
+from ipvskit.engine.plan import Action, Change
+from ipvskit.errors import SysctlNotAvailable
+from ipvskit.model.daemon import SyncDaemon, Timeouts
+
+if TYPE_CHECKING:
+    from ipvskit.engine.scope import Scope
+    from ipvskit.engine.snapshot import Snapshot
+    from ipvskit.engine.state import State
+
+__all__ = ["diff_settings", "same_daemon"]
+
+#: What the kernel takes where nothing is said (linux/ip_vs.h, ip_vs_sync.c). The largest payload follows from the interface.
+_DAEMON_DEFAULTS = {"group": IPv4Address("224.0.0.81"), "port": 8848, "ttl": 1}
+
+
+def diff_settings(snapshot: Snapshot, state: State, scope: Scope | None) -> Part:
+    """The changes of settings, timeouts and sync daemons."""
+    part = Part([], [], {})
+    _sysctls(part, snapshot, state)
+    _timeouts(part, snapshot, state)
+    _daemons(part, snapshot, state, scope)
+    return part
+
+
+def _sysctls(part: Part, snapshot: Snapshot, state: State) -> None:
+    for name, wanted in state.sysctls.items():
+        key = SysctlKey(name)
+        if not snapshot.covers(key):
+            continue
+        held = snapshot.sysctls.get(name)
+        if held == wanted:
+            continue
+        refused = None
+        if held is None:
+            reason = "this kernel does not have it, or does not show it in this namespace"
+            refused = SysctlNotAvailable(2, reason, operation="set sysctl", key=f"net.ipv4.vs.{name}")
+        part.changes.append(Change(Action.EDIT, key, held, wanted, refused=refused))
+
+
+def _timeouts(part: Part, snapshot: Snapshot, state: State) -> None:
+    wanted, held = state.timeouts, snapshot.timeouts
+    if wanted is None or not snapshot.covers(TimeoutsKey()):
+        return
+    names = [field.name for field in fields(Timeouts)]
+    after = Timeouts(*(getattr(wanted, name) or (getattr(held, name) if held else 0) for name in names))
+    if after != held:
+        part.changes.append(Change(Action.EDIT, TimeoutsKey(), held, after))
+
+
+def _daemons(part: Part, snapshot: Snapshot, state: State, scope: Scope | None) -> None:
+    if state.daemons is None:
+        part.foreign.extend(DaemonKey(role) for role in snapshot.daemons if not owned(DaemonKey(role), scope))
+    for role, wanted in (state.daemons or {}).items():
+        key = DaemonKey(role)
+        if not snapshot.covers(key):
+            continue
+        check_scope(key, None, snapshot)
+        held = snapshot.daemons.get(role)
+        if held is None:
+            part.changes.append(Change(Action.ADD, key, None, wanted))
+        elif not same_daemon(wanted, held):
+            part.changes.append(Change(Action.REPLACE, key, held, wanted, "a running daemon cannot be changed"))
+    if state.daemons is None:
+        return
+    for role, held in snapshot.daemons.items():
+        key = DaemonKey(role)
+        if role in state.daemons or not snapshot.covers(key):
+            continue
+        if owned(key, scope):
+            part.changes.append(Change(Action.DELETE, key, held))
+        else:
+            part.foreign.append(key)
+    part.held["daemons"] = len(snapshot.daemons)
+
+
+def same_daemon(wanted: SyncDaemon, held: SyncDaemon) -> bool:
+    """Whether a running daemon is as wanted, what was left open taken as the kernel takes it."""
+    if (wanted.interface, wanted.sync_id) != (held.interface, held.sync_id):
+        return False
+    if wanted.max_length and wanted.max_length != held.max_length:
+        return False
+    return all(
+        (getattr(wanted, name) or default) == (getattr(held, name) or default)
+        for name, default in _DAEMON_DEFAULTS.items()
+    )

@@ -1,0 +1,120 @@
+"""What a controller made, remembered beyond its life.
+
+Knows: keys, in a file. Must not know: what they stand for.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ipvskit.engine.drain import Drained
+from ipvskit.engine.files import write_whole
+from ipvskit.engine.keys import AddressKey, DeviceKey, Key, RealKey, ServiceKey, parse_key
+from ipvskit.engine.plan import Action
+from ipvskit.engine.report import Status
+from ipvskit.engine.scope import Scope
+from ipvskit.errors import InvalidConfig
+from ipvskit.model.address import parse_endpoint
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from ipvskit.engine.plan import Plan
+    from ipvskit.engine.report import ApplyReport
+
+__all__ = ["Ledger"]
+
+_VERSION = 1
+
+
+class Ledger:
+    """The keys of what a controller made, in a file that survives it, and since when its real servers drain.
+
+    `scope()` is the scope of just those: what the controller made once and no longer wants is deleted, and nothing that others made. Given to
+    `kernel.apply`, it is written before anything is changed and again afterwards, each time whole: a controller that is killed in between
+    still knows what may be its own. A file that is not there is an empty ledger. Raises InvalidConfig for a file that is none; OSError.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = Path(path)
+        self.keys: frozenset[Key] = frozenset()
+        self.draining: dict[RealKey, Drained] = {}
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        self._read(text)
+
+    def scope(self) -> Scope:
+        """What the controller made, as a scope."""
+        return Scope(keys=self.keys)
+
+    def begin(self, plan: Plan) -> None:
+        """Note what a plan is about to make."""
+        made = {_owned(change.key) for change in plan.changes if change.after is not None and change.refused is None}
+        self._write(self.keys | made)
+
+    def finish(self, plan: Plan, report: ApplyReport, draining: dict[RealKey, Drained]) -> None:
+        """Note what a plan made and deleted."""
+        gone = {
+            outcome.change.key
+            for outcome in report.outcomes
+            if outcome.change.after is None and outcome.status in {Status.DONE, Status.ALREADY}
+        }
+        # What could not be made may be there all the same, so it stays noted; what was there before is the plan's own doing all the same.
+        failed = {
+            _owned(outcome.change.key)
+            for outcome in report.outcomes
+            if outcome.change.action is Action.ADD and outcome.status is Status.SKIPPED
+        }
+        self.draining = dict(draining)
+        self._write(self.keys - {key for key in gone if not isinstance(key, RealKey | AddressKey)} - failed)
+
+    def claim(self, *keys: Key | str) -> None:
+        """Note that these are the controller's own, whoever made them. Raises InvalidConfig."""
+        self._write(self.keys | {_owned(parse_key(key)) for key in keys})
+
+    def release(self, *keys: Key | str) -> None:
+        """Forget these: they are left alone from now on. Raises InvalidConfig."""
+        self._write(self.keys - {_owned(parse_key(key)) for key in keys})
+
+    def _write(self, keys: frozenset[Key] | set[Key]) -> None:
+        self.keys = frozenset(keys)
+        content = {
+            "ipvskit-ledger": _VERSION,
+            "written": time.time(),
+            "keys": sorted(map(str, self.keys)),
+            "draining": [
+                {
+                    "service": str(key.service),
+                    "real": str(key).partition(" ")[0],
+                    "since": one.since,
+                    "weight": one.weight,
+                }
+                for key, one in sorted(self.draining.items(), key=str)
+            ],
+        }
+        write_whole(self.path, json.dumps(content, indent=1) + "\n")
+
+    def _read(self, text: str) -> None:
+        try:
+            content: Any = json.loads(text)
+            if content["ipvskit-ledger"] != _VERSION:
+                raise InvalidConfig("ledger", content["ipvskit-ledger"], f"version {_VERSION}")
+            self.keys = frozenset(parse_key(key) for key in content["keys"])
+            for one in content["draining"]:
+                address, port = parse_endpoint("real", one["real"])
+                key = RealKey(ServiceKey.parse(one["service"]), address, port or 0)
+                self.draining[key] = Drained(float(one["since"]), int(one["weight"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidConfig("ledger", str(self.path), f"a file that Ledger wrote ({error})") from None
+
+
+def _owned(key: Key) -> Key:
+    """Real servers belong to their service, addresses to their device."""
+    if isinstance(key, RealKey):
+        return key.service
+    return DeviceKey(key.device) if isinstance(key, AddressKey) else key

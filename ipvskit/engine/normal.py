@@ -1,0 +1,80 @@
+"""What the kernel makes of what it is given: one table for each kind of object.
+
+Knows: the form in which things are listed after they were added. Must not know: how they are compared or added.
+
+Most values are normal as they are made: schedulers' flags and masks, networks cut to their prefixes, ranges expanded, sizes rounded. What is left is what
+the kernel fills in where nothing was said.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ipvskit.errors import InvalidConfig
+from ipvskit.model.daemon import SyncDaemon
+from ipvskit.model.device import Device
+from ipvskit.model.real import RealServer
+from ipvskit.model.service import VirtualService
+from ipvskit.sets.definition import Set, with_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["normalise"]
+
+T = TypeVar("T", VirtualService, RealServer, Set, SyncDaemon, Device)
+
+#: What a set of a type has where nothing was said (ip_set_hash_gen.h, ip_set_list_set.c). Those that kernels tell at their newest revision only, or
+#: that are random, stay open.
+SET_DEFAULTS: dict[str, Any] = {"hashsize": 1024, "maxelem": 65536, "markmask": 0xFFFFFFFF, "size": 8}
+#: What a sync daemon has (ip_vs_sync.c); the largest payload follows from the interface, and stays open.
+DAEMON_DEFAULTS: dict[str, Any] = {"group": "224.0.0.81", "port": 8848, "ttl": 1}
+
+
+def normalise(value: T) -> T:
+    """The value as the kernel lists it after it was added, fields that are kept at their defaults. Raises InvalidConfig for what is no such value."""
+    rule: Callable[[T], T] | None = _RULES.get(type(value))
+    if rule is None:
+        raise InvalidConfig("value", value, "a VirtualService, RealServer, Set, SyncDaemon or Device")
+    return rule(value)
+
+
+def _service(value: VirtualService) -> VirtualService:
+    if not value.keep and not any(real.keep for real in value.reals):
+        return value
+    return value.filled(value).with_reals(tuple(map(_real, value.reals)))
+
+
+def _real(value: RealServer) -> RealServer:
+    return value.filled(value)
+
+
+def _set(value: Set) -> Set:
+    options = value.set_type.create_options
+    defaults = {name: held for name, held in SET_DEFAULTS.items() if name in options and getattr(value, name) is None}
+    # A set that is made with its contents gets sizes for them (`Ipset.create`).
+    if value.entries is not None:
+        from ipvskit.sets.sizes import sized
+
+        fitted = sized(value, len(value.entries))
+        defaults |= {name: getattr(fitted, name) for name in defaults if getattr(fitted, name) is not None}
+    return with_options(value, **defaults)
+
+
+def _daemon(value: SyncDaemon) -> SyncDaemon:
+    filled = {name: getattr(value, name) or held for name, held in DAEMON_DEFAULTS.items()}
+    return SyncDaemon(value.role, value.interface, sync_id=value.sync_id, max_length=value.max_length, **filled)
+
+
+def _device(value: Device) -> Device:
+    # One that is made is down unless it is to be up.
+    return value.replace(up=bool(value.up))
+
+
+_RULES: dict[type, Callable[[Any], Any]] = {
+    VirtualService: _service,
+    RealServer: _real,
+    Set: _set,
+    SyncDaemon: _daemon,
+    Device: _device,
+}

@@ -1,0 +1,64 @@
+"""The order of a plan.
+
+Knows: what has to come before what. Must not know: how changes are found or made.
+
+Over all objects: what others use comes first and goes last; everything is added before anything is taken away, so that live capacity never falls below
+the lesser of before and after. Deleting real servers first, or service by service, would also cost the kernel ten times as much: it keeps what was
+deleted for a minute, and searches that for every real server that is added.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipvskit.engine.keys import AddressKey, DaemonKey, DeviceKey, RealKey, ServiceKey, SetKey, SysctlKey, TimeoutsKey
+from ipvskit.engine.plan import Action, Change
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["PHASES", "in_order", "phase"]
+
+_ADD, _EDIT, _REPLACE, _DRAIN, _DELETE = Action.ADD, Action.EDIT, Action.REPLACE, Action.DRAIN, Action.DELETE
+
+#: Kinds and actions in the order in which they are worked off.
+PHASES: tuple[tuple[type, tuple[Action, ...]], ...] = (
+    (SysctlKey, (_EDIT,)),
+    (TimeoutsKey, (_EDIT,)),
+    # No real server of the other family can be added while a daemon runs.
+    (DaemonKey, (_DELETE,)),
+    # Firewalls before what they guard.
+    (SetKey, (_ADD, _REPLACE, _EDIT)),
+    (DeviceKey, (_ADD, _EDIT, _REPLACE)),
+    (AddressKey, (_ADD,)),
+    (ServiceKey, (_ADD,)),
+    (ServiceKey, (_EDIT,)),
+    (RealKey, (_ADD,)),
+    (RealKey, (_EDIT,)),
+    (RealKey, (_DRAIN,)),
+    (RealKey, (_DELETE,)),
+    (ServiceKey, (_DRAIN,)),
+    (ServiceKey, (_DELETE,)),
+    (AddressKey, (_DELETE,)),
+    (DeviceKey, (_DELETE,)),
+    (SetKey, (_DELETE,)),
+    (DaemonKey, (_ADD, _REPLACE)),
+)
+
+_RANKS = {(kind, action): rank for rank, (kind, actions) in enumerate(PHASES) for action in actions}
+
+
+def phase(change: Change) -> int:
+    """Which of the PHASES a change belongs to."""
+    return _RANKS[type(change.key), change.action]
+
+
+def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Changes by phase; within one they stay as they come, but sets come before the lists that hold them, and go after them."""
+    return tuple(sorted(changes, key=_rank))
+
+
+def _rank(change: Change) -> tuple[int, int]:
+    kind = (change.after or change.before).type if isinstance(change.key, SetKey) else ""
+    lists_later = int(kind == "list:set")
+    return phase(change), -lists_later if change.action is _DELETE else lists_later

@@ -1,0 +1,207 @@
+"""Whether a plan still fits what there is.
+
+Knows: how each kind of change shows that somebody else was there. Must not know: how changes are made.
+
+What a plan touches is read again. Each object has to be as the plan saw it, or already as the plan wants it; otherwise nothing of the plan is done.
+Entries of sets and addresses of devices are not read again, where adding and removing them one by one comes out right whoever was there before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipvskit.engine.apply_services import same_services
+from ipvskit.engine.apply_sets import same_sets
+from ipvskit.engine.diff_devices import address_identity
+from ipvskit.engine.diff_settings import same_daemon
+from ipvskit.engine.keys import DaemonKey, DeviceKey, RealKey, ServiceKey, SetKey, SysctlKey, TimeoutsKey
+from ipvskit.engine.plan import Action
+from ipvskit.errors import InterfaceNotFound, StalePlan
+from ipvskit.model.daemon import SyncDaemon
+from ipvskit.sets.differences import differences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ipvskit.engine.handle import Handle
+    from ipvskit.engine.keys import Key
+    from ipvskit.engine.plan import Change, Plan
+    from ipvskit.ipvs.holding import HeldServices
+    from ipvskit.model.real import RealServer
+    from ipvskit.model.service import VirtualService
+    from ipvskit.sets.definition import Set, SetStatus
+
+__all__ = ["check_stale"]
+
+#: So many services are asked for one by one; for more, the table is read.
+_FEW = 256
+
+
+def check_stale(kernel: Handle, plan: Plan) -> None:
+    """Raises StalePlan for what is neither as the plan saw it nor as it wants it."""
+    changes = [change for change in plan.changes if change.refused is None]
+    by_kind: dict[type, list[Change]] = {}
+    for change in changes:
+        by_kind.setdefault(type(change.key), []).append(change)
+    stale: list[Key] = []
+    services = by_kind.get(ServiceKey, []) + by_kind.get(RealKey, [])
+    if services:
+        stale += _Services(kernel, plan, services).stale()
+    stale += _sets(kernel, by_kind.get(SetKey, []))
+    stale += _devices(kernel, by_kind.get(DeviceKey, []))
+    stale += _settings(kernel, by_kind)
+    if stale:
+        raise StalePlan(stale)
+
+
+# --- services and real servers -------------------------------------------------------------------------------------------------------
+
+
+class _Services:
+    def __init__(self, kernel: Handle, plan: Plan, changes: list[Change]) -> None:
+        self._kernel, self._plan = kernel, plan
+        self._by_service: dict[ServiceKey, list[Change]] = {}
+        for change in changes:
+            key: ServiceKey = change.key.service if isinstance(change.key, RealKey) else change.key  # type: ignore[assignment]
+            self._by_service.setdefault(key, []).append(change)
+
+    def stale(self) -> Iterable[Key]:
+        added = [
+            key
+            for key, changes in self._by_service.items()
+            if changes[0].action is Action.ADD and changes[0].key == key
+        ]
+        fresh = set(added)
+        there = list(self._read(added, bare=True)) if added else []
+        others = [key for key in self._by_service if key not in fresh]
+        now = self._read(others + there) if others or there else None
+        found: list[Key] = []
+        basis = self._plan.basis.services if self._plan.basis is not None else None
+        doubtful = [key for key in others + there if basis is None or now is None or not _same_bytes(basis, now, key)]
+        for key in doubtful:
+            held = now.get(key) if now is not None else None
+            found += [change.key for change in self._by_service[key] if not _fits(change, held)]
+        return found
+
+    def _read(self, keys: list[ServiceKey], *, bare: bool = False) -> HeldServices:
+        if len(keys) <= _FEW:
+            return self._kernel.ipvs.held_of(keys, reals=not bare)
+        return self._kernel.ipvs.held(set(keys).__contains__, reals=not bare)
+
+
+def _same_bytes(basis: HeldServices, now: HeldServices, key: ServiceKey) -> bool:
+    before, after = basis.place(key), now.place(key)
+    if before is None or after is None:
+        return before is after
+    return basis.raw(before) == now.raw(after)
+
+
+def _fits(change: Change, held: VirtualService | None) -> bool:
+    if isinstance(change.key, RealKey):
+        return _real_fits(change, held)
+    if held is None:
+        return change.before is None or change.after is None
+    if change.action is Action.EDIT:
+        bare = held.with_reals(())
+        return bare in (change.before, change.after)
+    if change.action is Action.ADD:
+        return same_services(held, change.after)
+    return same_services(_without_weights(held), _without_weights(change.before))
+
+
+def _real_fits(change: Change, held: VirtualService | None) -> bool:
+    key: RealKey = change.key  # type: ignore[assignment] # the caller looked
+    if held is None:
+        # With its service, a real server that was to go is gone.
+        return change.after is None
+    place = key.address, key.port
+    real = next((real for real in held.reals if (real.address, real.port) == place), None)
+    if real is None:
+        return change.before is None or change.after is None
+    if change.action is Action.DRAIN:
+        return change.before is not None and real in (change.before, _weightless(change.before))
+    return real in (change.before, change.after)
+
+
+def _weightless(real: RealServer) -> RealServer:
+    return real.replace(weight=0)
+
+
+def _without_weights(service: VirtualService) -> VirtualService:
+    """Somebody may have begun to drain it."""
+    return service.with_reals(tuple(_weightless(real) for real in service.reals))
+
+
+# --- everything else -----------------------------------------------------------------------------------------------------------------
+
+
+def _sets(kernel: Handle, changes: list[Change]) -> Iterable[Key]:
+    changes = [change for change in changes if not change.reason.startswith("a temporary set")]
+    if not changes:
+        return
+    status = {found.set.name: found for found in kernel.ipset.status()}
+    for change in changes:
+        key: SetKey = change.key  # type: ignore[assignment] # the caller looked
+        found = status.get(key.name)
+        if found is None:
+            fits = change.before is None or change.after is None
+        elif change.before is None:
+            held = next((held for held, _ in kernel.ipset.held(names=[key.name])), None)
+            fits = held is None or same_sets(held, change.after)
+        else:
+            fits = _as_before(change, found)
+        if not fits:
+            yield key
+
+
+def _as_before(change: Change, found: SetStatus) -> bool:
+    before: Set = change.before
+    if differences(before, found.set) or before.type != found.set.type:
+        return False
+    whole = change.deletes or (change.entries is not None and change.entries.swap)
+    if not whole or before.entries is None or before.timeout is not None:
+        return True
+    # All of the contents is replaced: nothing that came meanwhile may get lost. Those that expire by themselves cannot be counted.
+    return found.entries == len(before.entries)
+
+
+def _devices(kernel: Handle, changes: list[Change]) -> Iterable[Key]:
+    for change in changes:
+        key: DeviceKey = change.key  # type: ignore[assignment] # the caller looked
+        try:
+            held = kernel.devices.get(key.name)
+        except InterfaceNotFound:
+            if change.action is Action.EDIT:
+                yield key
+            continue
+        if change.action is Action.ADD:
+            fits = held.kind == change.after.kind
+        elif change.action is Action.DELETE:
+            known = set(map(address_identity, change.before.addresses))
+            own = (address for address in held.addresses if not (address.version == 6 and address.is_link_local))
+            fits = held.kind == change.before.kind and known >= set(map(address_identity, own))
+        else:
+            fits = True
+        if not fits:
+            yield key
+
+
+def _settings(kernel: Handle, by_kind: dict[type, list[Change]]) -> Iterable[Key]:
+    for change in by_kind.get(SysctlKey, []):
+        if kernel.ipvs.sysctls.get(change.key.name) not in (change.before, change.after):  # type: ignore[union-attr]
+            yield change.key
+    for change in by_kind.get(TimeoutsKey, []):
+        if kernel.ipvs.timeouts() not in (change.before, change.after):
+            yield change.key
+    daemons = by_kind.get(DaemonKey, [])
+    running = {daemon.role: daemon for daemon in kernel.ipvs.daemons()} if daemons else {}
+    for change in daemons:
+        held = running.get(change.key.role)  # type: ignore[union-attr] # keys of daemons
+        if not any(_same(one, held) for one in (change.before, change.after)):
+            yield change.key
+
+
+def _same(one: SyncDaemon | None, held: SyncDaemon | None) -> bool:
+    if one is None or held is None:
+        return one is held
+    return same_daemon(one, held)
