@@ -127,9 +127,9 @@ class Kernel:
     def snapshot(self, only: Iterable[Key | str] | Scope | None = None, *, ledger: Ledger | None = None) -> Snapshot:
         """What there is: virtual services with real servers, sets with entries, devices with addresses, settings, timeouts, sync daemons.
 
-        `only` restricts it to some keys (or their text forms: "192.0.2.10:80/tcp", "set:web-allow", "device:vips"), or to a Scope; then only those are
-        read, and the rest is not known. What this kernel has no part for is empty, and its reason is in `missing`. With a `ledger`, what it remembers of real
-        servers that drain is remembered by this handle as well. Raises PermissionDenied, InconsistentDump.
+        `only` restricts it to some keys (or their text forms: "192.0.2.10:80/tcp", "set:web-allow", "device:vips"), or to a Scope; then only those
+        are read, and the rest is not known. What this kernel has no part for is empty, and its reason is in `missing`. With a `ledger`, what it
+        remembers of real servers that drain is remembered by this handle as well. Raises PermissionDenied, InconsistentDump.
         """
         from ipvskit.engine.taking import take
 
@@ -138,10 +138,11 @@ class Kernel:
     def apply(self, plan: Plan, *, on_error: OnError = "continue", ledger: Ledger | None = None) -> ApplyReport:
         """Make the changes of a plan, in its order; it is the only thing of the engine that changes anything.
 
-        First, what the plan touches is read again: StalePlan is raised, and nothing done, if anything is neither as the plan saw it nor as the plan wants it.
-        Then nothing is raised for a change that fails: the report has one outcome for each (`raise_for_failures()`). With `on_error` "stop" nothing is tried
-        behind the first failure, and every change costs a system call of its own. It never waits for connections: the report says what drains, and when to
-        come back. A `ledger` notes what the plan makes and deletes. Raises GuardRefused for a plan from an empty state that no guard has passed.
+        First, what the plan touches is read again: StalePlan is raised, and nothing done, if anything is neither as the plan saw it nor as the plan
+        wants it. Then nothing is raised for a change that fails: the report has one outcome for each (`raise_for_failures()`). With `on_error`
+        "stop" nothing is tried behind the first failure, and every change costs a system call of its own. It never waits for connections: the report
+        says what drains, and when to come back. A `ledger` notes what the plan makes and deletes. Raises GuardRefused for a plan from an empty state
+        that no guard has passed.
         """
         from ipvskit.engine.apply import apply
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ipvskit.engine.apply_services import delete_real, run_operations
 from ipvskit.engine.drain import Drain, Drained, Draining
 from ipvskit.engine.keys import AddressKey, RealKey
+from ipvskit.engine.plan import Action
 from ipvskit.engine.report import Status
 from ipvskit.errors import NotFound
 from ipvskit.ipvs.operations import DeleteService, ReplaceReal
@@ -39,7 +40,8 @@ class Drainer:
         self._drain = plan.drain or Drain()
         self._busy: set[IPAddress | None] = set()
         self._remembered = dict(plan.basis.draining) if plan.basis is not None else {}
-        self._going: set[RealKey] = set()
+        #: What is still on its way out.
+        self._going = {key for change in plan.changes if change.action is Action.DRAIN for key, _ in _reals_of(change)}
 
     def run(self, work: Sequence[Work]) -> None:
         """Drain real servers, or whole services."""
@@ -67,7 +69,6 @@ class Drainer:
     def _quiesce(self, reals: Sequence[tuple[int, RealKey, RealServer]]) -> set[int]:
         """Take the weight of those that still have one; returns the places of changes for which that failed."""
         for _, key, real in reals:
-            self._going.add(key)
             known = self._kernel.draining.get(key) or self._remembered.get(key)
             self._kernel.draining[key] = known or Drained(self._now, real.weight or 1)
         active = [(place, key, real) for place, key, real in reals if real.weight]

@@ -173,7 +173,7 @@ def _is_so(change: Change, now: dict[ServiceKey, VirtualService], errors: Iterab
     if held is None:
         return False
     if isinstance(change.key, RealKey):
-        return held == change.after
+        return bool(held == change.after)
     service = cast("VirtualService", held)
     if change.action is Action.EDIT:
         return bool(service.with_reals(()) == change.after)

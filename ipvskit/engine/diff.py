@@ -37,13 +37,14 @@ def diff(
 ) -> Plan:
     """What has to be changed to get from the snapshot to the state. It only computes: nothing is read or written, and no clock is looked at.
 
-    Without a `scope` nothing is deleted: no service, no real server, no entry. With one, what is in it and not in the state is deleted, and the state may
-    name nothing outside of it. `drain` takes real servers out without cutting their connections. `atomic` replaces contents of sets by swap always, not
-    only where that is cheaper. `entry_timeouts` says when entries are added again for their timeouts: "ignore" never, a number of seconds when less than
-    that is left (and where only one of both lasts for ever), "exact" whenever they differ. A snapshot of some keys only is compared with those only.
+    Without a `scope` nothing is deleted: no service, no real server, no entry. With one, what is in it and not in the state is deleted, and the
+    state may name nothing outside of it. `drain` takes real servers out without cutting their connections. `atomic` replaces contents of sets by
+    swap always, not only where that is cheaper. `entry_timeouts` says when entries are added again for their timeouts: "ignore" never, a number of
+    seconds when less than that is left (and where only one of both lasts for ever), "exact" whenever they differ. A snapshot of some keys only is
+    compared with those only.
 
-    Raises InvalidConfig for a state that names what is outside the scope, or what the snapshot did not look for; and what says why this kernel has no IPVS
-    or no ipset, if the state needs it.
+    Raises InvalidConfig for a state that names what is outside the scope, or what the snapshot did not look for; and what says why this kernel has
+    no IPVS or no ipset, if the state needs it.
     """
     for name, value, kind in (("snapshot", snapshot, Snapshot), ("state", state, State)):
         if not isinstance(value, kind):

@@ -12,6 +12,7 @@ from ipvskit.engine.keys import SetKey
 from ipvskit.engine.part import Part, check_scope, owned
 from ipvskit.engine.plan import Action, Change, EntryChange
 from ipvskit.errors import InvalidConfig, SetTypeMismatch
+from ipvskit.model.settype import SET_TYPES
 from ipvskit.sets.definition import with_options
 from ipvskit.sets.differences import differences
 from ipvskit.sets.elements import COMPARED, Elements
@@ -89,10 +90,12 @@ class _Sets:
     # --- a set that is there ---------------------------------------------------------------------------------------------------------
 
     def _both(self, key: SetKey, held: Set, wanted: Set) -> None:
+        if held.type not in SET_TYPES:
+            self._refuse(
+                key, held, wanted, f"there is one of type {held.type}, which this version of ipvskit does not know"
+            )
+            return
         if wanted.entries is not None and held.entries is None:
-            if not self._known(held):
-                self._refuse(key, held, wanted, "its type is not known to this version of ipvskit")
-                return
             raise InvalidConfig(
                 "snapshot", str(key), "one that was taken with the entries of the sets that a state has"
             )
@@ -128,13 +131,6 @@ class _Sets:
             return
         self._recreated(key, held, wanted, reason)
 
-    @staticmethod
-    def _known(held: Set) -> bool:
-        try:
-            return held.set_type is not None
-        except InvalidConfig:
-            return False
-
     def _refuse(self, key: SetKey, held: Set, wanted: Set, why: str) -> None:
         error = SetTypeMismatch(errno.EINVAL, why, operation="replace set", key=key.name)
         self._part.changes.append(Change(Action.REPLACE, key, held, wanted, why, None, error))
@@ -166,8 +162,9 @@ class _Sets:
             expiring = wanted.entries.expiring(held.entries, self._timeouts)
             if expiring:
                 changed = changed | expiring
-        if not owned(key, self._scope):
+        if not owned(key, self._scope) and removed:
             removed = removed - removed
+            self._part.foreign.append(key)
         total = len(added) + len(removed) + len(changed)
         if not total:
             return

@@ -2,8 +2,8 @@
 
 Knows: when a real server may go. Must not know: how it is taken out.
 
-The kernel's row is the memory: a real server with weight 0 that is not wanted is draining, whoever began it. What the row does not say, since when and
-with which weight before, is remembered by the kernel handle, and by a ledger beyond its life.
+The kernel's row is the memory: a real server with weight 0 that is not wanted is draining, whoever began it. What the row does not say, since when
+and with which weight before, is remembered by the kernel handle, and by a ledger beyond its life.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _POLICIES = ("wait", "delete")
 class Drain:
     """How real servers are taken out: weight 0, wait until their connections are gone or the `deadline` (seconds; None: for ever) has passed, delete.
 
-    `tcp`, `udp`, `sctp` and `fwmark` say for the services of each kind whether to "wait" or to "delete" at once; UDP knows no end of a connection, so its
-    default is to delete. `inactive` says whether inactive connections (TCP closing, all of UDP) are waited for, `persistent` whether persistence
-    templates are: as long as there is one its clients still get to the real server. `services` says whether a service that is taken out has its real
-    servers drained first. `interval` (seconds) is how often to look. Raises InvalidConfig.
+    `tcp`, `udp`, `sctp` and `fwmark` say for the services of each kind whether to "wait" or to "delete" at once; UDP knows no end of a connection,
+    so its default is to delete. `inactive` says whether inactive connections (TCP closing, all of UDP) are waited for, `persistent` whether
+    persistence templates are: as long as there is one its clients still get to the real server. `services` says whether a service that is taken out
+    has its real servers drained first. `interval` (seconds) is how often to look. Raises InvalidConfig.
     """
 
     deadline: float | None = None
@@ -83,7 +83,7 @@ class Drained:
 
 @dataclass(frozen=True, slots=True)
 class Draining:
-    """A real server that still has connections: `active`, `inactive` and `persistent` ones, `left` seconds before it goes anyway (None: it may stay)."""
+    """A real server that still has connections, and the seconds that are `left` before it goes anyway (None: it may stay)."""
 
     service: ServiceKey
     status: RealServerStatus

@@ -64,14 +64,14 @@ class Ledger:
             for outcome in report.outcomes
             if outcome.change.after is None and outcome.status in {Status.DONE, Status.ALREADY}
         }
-        # What could not be made may be there all the same, so it stays noted; what was there before is the plan's own doing all the same.
-        failed = {
+        # What failed may be there all the same, so it stays noted; what was not tried is not.
+        untried = {
             _owned(outcome.change.key)
             for outcome in report.outcomes
             if outcome.change.action is Action.ADD and outcome.status is Status.SKIPPED
         }
         self.draining = dict(draining)
-        self._write(self.keys - {key for key in gone if not isinstance(key, RealKey | AddressKey)} - failed)
+        self._write(self.keys - {key for key in gone if not isinstance(key, RealKey | AddressKey)} - untried)
 
     def claim(self, *keys: Key | str) -> None:
         """Note that these are the controller's own, whoever made them. Raises InvalidConfig."""

@@ -2,8 +2,8 @@
 
 Knows: the form in which things are listed after they were added. Must not know: how they are compared or added.
 
-Most values are normal as they are made: schedulers' flags and masks, networks cut to their prefixes, ranges expanded, sizes rounded. What is left is what
-the kernel fills in where nothing was said.
+Most values are normal as they are made: schedulers' flags and masks, networks cut to their prefixes, ranges expanded, sizes rounded. What is left is
+what the kernel fills in where nothing was said.
 """
 
 from __future__ import annotations

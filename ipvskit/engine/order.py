@@ -2,9 +2,9 @@
 
 Knows: what has to come before what. Must not know: how changes are found or made.
 
-Over all objects: what others use comes first and goes last; everything is added before anything is taken away, so that live capacity never falls below
-the lesser of before and after. Deleting real servers first, or service by service, would also cost the kernel ten times as much: it keeps what was
-deleted for a minute, and searches that for every real server that is added.
+Over all objects: what others use comes first and goes last; everything is added before anything is taken away, so that live capacity never falls
+below the lesser of before and after. Deleting real servers first, or service by service, would also cost the kernel ten times as much: it keeps what
+was deleted for a minute, and searches that for every real server that is added.
 """
 
 from __future__ import annotations
@@ -54,11 +54,17 @@ def phase(change: Change) -> int:
 
 
 def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Changes by phase; within one they stay as they come, but sets come before the lists that hold them, and go after them."""
+    """Changes by phase; within one they stay as they come, but sets come before the lists that hold them, and go after them.
+
+    Of weights, those that grow come before those that shrink.
+    """
     return tuple(sorted(changes, key=_rank))
 
 
 def _rank(change: Change) -> tuple[int, int]:
+    if isinstance(change.key, RealKey) and change.action is _EDIT:
+        # Where one takes over from another, first the one that gets more.
+        return phase(change), int(change.after.weight < change.before.weight)
     kind = (change.after or change.before).type if isinstance(change.key, SetKey) else ""
     lists_later = int(kind == "list:set")
     return phase(change), -lists_later if change.action is _DELETE else lists_later

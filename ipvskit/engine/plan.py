@@ -41,7 +41,7 @@ SIGNS = {Action.ADD: "+", Action.EDIT: "~", Action.REPLACE: "±", Action.DRAIN: 
 
 @dataclass(frozen=True, slots=True)
 class EntryChange:
-    """What becomes of a set's contents: elements to be added, removed, and added again with other options; `swap`: all at once, by a temporary set."""
+    """What becomes of a set's contents: elements to be added, removed, and added again with other options; `swap`: all at once."""
 
     added: Elements
     removed: Elements
@@ -58,8 +58,9 @@ class EntryChange:
 class Change:
     """One change: `before` is what the snapshot had (None: nothing), `after` what there is to be (None: nothing), as values of the model.
 
-    A service that is added or deleted comes with its real servers; edits of a service and of its real servers are changes of their own. `entries` goes with
-    sets. `refused` says why a change cannot be made at all: it is in the plan so that nobody misses it, and fails without anything being sent.
+    A service that is added or deleted comes with its real servers; edits of a service and of its real servers are changes of their own. `entries`
+    goes with sets. `refused` says why a change cannot be made at all: it is in the plan so that nobody misses it, and fails without anything being
+    sent.
     """
 
     action: Action
@@ -91,8 +92,8 @@ class Change:
 class Plan:
     """What is to be changed, in the order in which it will be: data, which does not change. It is true when there is something to do.
 
-    `foreign` are the keys of what was seen and left alone because it is outside the scope. `held` counts what the snapshot has inside of it, by kind. Printed,
-    every change is a line with `+`, `~`, `±` or `-` and the fields that change.
+    `foreign` are the keys of what was seen and left alone because it is outside the scope. `held` counts what the snapshot has inside of it, by
+    kind. Printed, every change is a line with `+`, `~`, `±` or `-` and the fields that change.
     """
 
     changes: tuple[Change, ...] = ()
@@ -115,7 +116,7 @@ class Plan:
         return iter(self.changes)
 
     def deletions(self) -> dict[str, int]:
-        """How many objects it deletes, by kind: services, real servers (those of deleted services too), sets, entries, addresses, devices, daemons."""
+        """How many objects it deletes, by kind; real servers of deleted services, entries of deleted sets and the like count too."""
         found = dict.fromkeys(_KINDS, 0)
         for change in self.changes:
             if change.entries is not None:
@@ -134,9 +135,9 @@ class Plan:
     def guard(self, max_deletes: float = 0.25) -> Plan:
         """The same plan, unless it deletes more than allowed: then GuardRefused is raised.
 
-        `max_deletes` is a number of objects, or, as a float from 0.0 to 1.0, a share of those of each kind that the scope has: services, real servers,
-        sets, entries, addresses, devices. With 1.0 everything may go. A plan from an empty state that deletes anything has to pass here before it is
-        applied: an empty state is mostly a mistake. Raises InvalidConfig.
+        `max_deletes` is a number of objects, or, as a float from 0.0 to 1.0, a share of those of each kind that the scope has: services, real
+        servers, sets, entries, addresses, devices. With 1.0 everything may go. A plan from an empty state that deletes anything has to pass here
+        before it is applied: an empty state is mostly a mistake. Raises InvalidConfig.
         """
         share = isinstance(max_deletes, float)
         if (

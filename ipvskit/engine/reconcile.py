@@ -87,10 +87,10 @@ def reconcile(
 ) -> Reconciled:
     """One pass: read, plan, guard, apply, and read again to see that nothing is left to do.
 
-    `only` restricts it to some keys. With a `ledger` and no `scope`, what the ledger names is the scope. A plan that was overtaken by somebody else is made
-    anew, and what failed is tried again, at most `attempts` times in all. With `rollback`, if something still fails then, what was changed is brought back to
-    what it was before the first attempt. `max_deletes` is as in `Plan.guard`. Raises StalePlan when the last attempt was overtaken too, GuardRefused,
-    InvalidConfig, and what reading raises.
+    `only` restricts it to some keys. With a `ledger` and no `scope`, what the ledger names is the scope. A plan that was overtaken by somebody else
+    is made anew, and what failed is tried again, at most `attempts` times in all. With `rollback`, if something still fails then, what was changed
+    is brought back to what it was before the first attempt. `max_deletes` is as in `Plan.guard`. Raises StalePlan when the last attempt was
+    overtaken too, GuardRefused, InvalidConfig, and what reading raises.
     """
     if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
         raise InvalidConfig("attempts", attempts, "a number of attempts, at least 1")
@@ -124,7 +124,7 @@ def reconcile(
 
 
 def _back(kernel: Handle, before: Snapshot, touched: Sequence[Key]) -> ApplyReport:
-    """To what was there before, for everything that was touched: not by turning the plan around, which would lose the real servers of deleted services."""
+    """To what was there before, for everything that was touched. A plan turned around would lose the real servers of deleted services."""
     keys = dict.fromkeys(_owner(key) for key in touched)
     undo = diff(take(kernel, keys), _part(before, keys), scope=Scope(keys=keys))
     return apply(kernel, undo.guard(1.0))

@@ -32,10 +32,10 @@ class _Ports(NamedTuple):
 class Scope:
     """What is a controller's own: only that is ever deleted, and nothing else is touched.
 
-    `vips` are networks or addresses of virtual services, `ports` numbers, ranges and protocols ("80", "53/udp", "8000-8100/tcp"); where both are given a
-    service has to fit both. `fwmarks` are numbers, ranges as text ("100-199") or pairs. `sets` and `devices` are patterns of names as in a shell ("web-*"): a
-    device comes with its addresses. `keys` name single objects, as keys or in their text forms. `daemons` says whether sync daemons may be stopped.
-    Settings have no owner: those that a state names are set, and none is ever undone. Raises InvalidConfig.
+    `vips` are networks or addresses of virtual services, `ports` numbers, ranges and protocols ("80", "53/udp", "8000-8100/tcp"); where both are
+    given a service has to fit both. `fwmarks` are numbers, ranges as text ("100-199") or pairs. `sets` and `devices` are patterns of names as in a
+    shell ("web-*"): a device comes with its addresses. `keys` name single objects, as keys or in their text forms. `daemons` says whether sync
+    daemons may be stopped. Settings have no owner: those that a state names are set, and none is ever undone. Raises InvalidConfig.
     """
 
     __slots__ = ("_all", "_nets", "daemons", "devices", "fwmarks", "keys", "ports", "sets", "vips")

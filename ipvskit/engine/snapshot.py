@@ -29,10 +29,10 @@ __all__ = ["Snapshot"]
 class Snapshot:
     """What a network namespace had at a moment: the same values as in a `State`, by the same keys.
 
-    `services` makes its values when somebody looks at them. `set_status` has what the kernel counts, beside the values. `only` says what was asked for: keys,
-    a Scope, or None for everything; what is not in it is not known to be absent. `missing` says for a part ("ipvs", "ipset", "devices") why this kernel has
-    none. `leftovers` are temporary sets of processes that died. `draining` is what the kernel handle remembers of real servers that it drains, and
-    `time` (seconds since the epoch) is when reading began.
+    `services` makes its values when somebody looks at them. `set_status` has what the kernel counts, beside the values. `only` says what was asked
+    for: keys, a Scope, or None for everything; what is not in it is not known to be absent. `missing` says for a part ("ipvs", "ipset", "devices")
+    why this kernel has none. `leftovers` are temporary sets of processes that died. `draining` is what the kernel handle remembers of real servers
+    that it drains, and `time` (seconds since the epoch) is when reading began.
     """
 
     services: HeldServices = field(default_factory=lambda: HeldServices.of(()))

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["State"]
 
+#: Packed services that may be held beyond those that are named, before they are thrown out.
+_SPARE = 1024
+
 
 class State:
     """A desired state: virtual services with their real servers, sets with their entries, devices with their addresses, settings.
@@ -108,6 +111,8 @@ class State:
         held["devices"] |= _unique("devices", map(Device.parse, devices), _name)
         for name, values in held.items():
             setattr(made, name, MappingProxyType(values))
+        if len(made._packed) > 2 * len(made.services) + _SPARE:
+            made._packed = {key: one for key, one in made._packed.items() if key in made.services}
         return made
 
     def keys(self) -> Iterator[Key]:
@@ -134,12 +139,13 @@ class State:
     def load(cls, source: str | bytes | PathLike[str]) -> Self:
         """From a file, or from the text itself (anything with a line break or a brace in it).
 
-        Taken are, by what is in it: the native JSON, YAML (needs the extra `yaml`), what `ipvsadm --save` and what `ipset save` writes. Raises
-        InvalidState, which has every fault with its path and line; OSError.
+        Taken are, by what is in it: the native JSON, YAML (needs the extra `yaml`), what `ipvsadm --save` and what `ipset save` writes. What a text
+        has that is no state is told by a UserWarning. Raises InvalidState, which has every fault with its path and line; OSError.
         """
-        from ipvskit import formats
+        from ipvskit.formats import parse
 
-        found, _ = formats.parse(_text_of(source))
+        found, lost = parse(_text_of(source))
+        _warn(lost)
         return cls.of(found)
 
     @classmethod
@@ -167,11 +173,18 @@ class State:
             daemons=None if self.daemons is None else list(self.daemons.values()),
         )
 
-    def dump(self, path: str | PathLike[str] | None = None) -> str:
-        """As native JSON; with `path` it is written to that file, which is replaced at once and whole. Raises OSError."""
-        from ipvskit import formats
+    def dump(self, path: str | PathLike[str] | None = None, *, format: str | None = None) -> str:  # noqa: A002 - its own name
+        """As text, and with `path` written to that file, which is replaced at once and whole.
 
-        text = formats.write_json(self.contents())
+        `format` is "json" (the native one), "yaml", "ipvsadm" or "ipset"; None goes by the end of the path's name (.yaml and .yml, otherwise JSON).
+        What a format cannot express is left out, and told by a UserWarning. Raises OSError, InvalidConfig.
+        """
+        if format is None:
+            format = "yaml" if path is not None and str(path).endswith((".yaml", ".yml")) else "json"  # noqa: A001
+        if format not in _WRITERS:
+            raise InvalidConfig("format", format, "one of " + ", ".join(_WRITERS))
+        text, lost = _WRITERS[format](self.contents())
+        _warn(lost)
         if path is not None:
             from ipvskit.engine.files import write_whole
 
@@ -234,3 +247,43 @@ def _text_of(source: str | bytes | PathLike[str]) -> str | bytes:
     from pathlib import Path
 
     return Path(source).read_bytes()
+
+
+def _warn(lost: Iterable[str]) -> None:
+    import warnings
+
+    for each in lost:
+        warnings.warn(each, UserWarning, stacklevel=3)
+
+
+def _json(contents: Any) -> tuple[str, tuple[str, ...]]:  # noqa: ANN401 - formats.Contents
+    from ipvskit.formats import write_json
+
+    return write_json(contents), ()
+
+
+def _yaml(contents: Any) -> tuple[str, tuple[str, ...]]:  # noqa: ANN401 - formats.Contents
+    from ipvskit.formats import write_yaml
+
+    return write_yaml(contents), ()
+
+
+def _ipvsadm(contents: Any) -> tuple[str, tuple[str, ...]]:  # noqa: ANN401 - formats.Contents
+    from ipvskit.formats import write_ipvsadm
+
+    return write_ipvsadm(contents)
+
+
+def _ipset(contents: Any) -> tuple[str, tuple[str, ...]]:  # noqa: ANN401 - formats.Contents
+    from ipvskit.formats import write_ipset
+
+    pieces, lost = write_ipset(contents)
+    return "".join(pieces), lost
+
+
+_WRITERS: dict[str, Callable[[Any], tuple[str, tuple[str, ...]]]] = {
+    "json": _json,
+    "yaml": _yaml,
+    "ipvsadm": _ipvsadm,
+    "ipset": _ipset,
+}

@@ -346,8 +346,8 @@ class Ipset:
     def remake(self, wanted: Set) -> EntriesReport:
         """Give a set that is there the type, the options and the entries of `wanted` (none where they are not stated), all at once by swap.
 
-        Where the kernel swaps no sets of the two types, the old one is destroyed before the new one gets its name; that is refused while rules or lists
-        refer to it. When anything fails the set is as it was. Raises as `create` and `replace`, and SetReferenced.
+        Where the kernel swaps no sets of the two types, the old one is destroyed before the new one gets its name; that is refused while rules or
+        lists refer to it. When anything fails the set is as it was. Raises as `create` and `replace`, and SetReferenced.
         """
         old = self.set_status(wanted.name)
         contents = wanted.entries if wanted.entries is not None else Elements(wanted)

@@ -239,7 +239,7 @@ class Elements:
         return Difference(self._like(added), other._like(removed), self._like(changed))
 
     def expiring(self, other: Elements, below: float) -> Elements:
-        """Those that have less than so many seconds left in the other table, though more is wanted; and those of which only one of both lasts for ever."""
+        """Those that have less than so many seconds left in the other table, and those that last for ever in one of both only."""
         self._check_kind(other)
         return self._like(self._table.expiring(other._table, min(int(below), 2**32 - 1)))
 
