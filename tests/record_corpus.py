@@ -4,7 +4,7 @@ Runs as root on a kernel with IPVS and ipset, in a namespace of its own; for eve
 
     .venv/bin/python -m tests.lab each -- .venv/bin/python -m tests.record_corpus
 
-With an argument, `ipvs` or `ipset`, only that part.
+With an argument, `ipvs`, `ipset` or `devices`, only that part.
 
 Knows: what to set up so that every attribute occurs. Must not know: how the C reads it (only its request encoder is used).
 """
@@ -21,6 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from ipvskit import Kernel, NetNS, RealServer, Set, SyncDaemon, Timeouts, VirtualService, _native
+from ipvskit._native import rtnl
+from ipvskit.devices.backend import KernelDevicesBackend
+from ipvskit.devices.records import Command as DeviceCommand
 from ipvskit.errors import KernelError
 from ipvskit.ipvs import namespace_records, records
 from ipvskit.ipvs.records import NLM_F_DUMP, REQUEST_SIZE, Command
@@ -362,9 +365,39 @@ def record_ipvs(netns: TestNetNS, kernel: Kernel, release: str) -> None:
     record_texts(netns, release)
 
 
+DEVICES = (
+    "link add vip0 type dummy",
+    "link add left type veth peer name right",
+    "link set left up",
+    "link set right up",
+    "addr add 198.51.100.1/24 dev vip0",
+    "addr add 198.51.100.2/24 brd 198.51.100.255 dev vip0 label vip0:web metric 7",
+    "addr add 198.51.100.3/24 dev vip0 noprefixroute valid_lft 1000 preferred_lft 900",
+    "addr add 192.0.2.1 peer 192.0.2.2/32 dev left",
+    "addr add 2001:db8::1/64 dev left nodad",
+    "addr add 2001:db8::3 peer 2001:db8::4/128 dev left",
+)
+
+
+def record_devices(netns: TestNetNS, kernel: Kernel, release: str) -> None:
+    """Listings of links and addresses, and single links. `kernel` is not needed."""
+    socket.socket(socket.AF_INET6).close()  # loads IPv6 where it is a module
+    netns.ip(*DEVICES)
+    backend = kernel.devices._backend
+    assert isinstance(backend, KernelDevicesBackend)
+    links, _, _ = backend._dump(links=True)
+    addresses, _, _ = backend._dump(links=False)
+    write("rtnl_rows", f"{release}-links", links)
+    write("rtnl_rows", f"{release}-addresses", addresses)
+    for command in DeviceCommand:
+        address = command in {DeviceCommand.NEW_ADDRESS, DeviceCommand.DELETE_ADDRESS}
+        rows = rtnl.parse_addresses(addresses) if address else rtnl.parse_links(links)
+        write("rtnl_requests", command.name.lower(), bytes([command + 1, 0, 4]) + rows)
+
+
 def main() -> None:
     release = ".".join(os.uname().release.split(".")[:2])
-    parts = {"ipvs": record_ipvs, "ipset": record_sets}
+    parts = {"ipvs": record_ipvs, "ipset": record_sets, "devices": record_devices}
     for name in sys.argv[1:] or parts:
         with TestNetNS() as netns, Kernel(netns) as kernel:
             parts[name](netns, kernel, release)

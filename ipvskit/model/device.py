@@ -43,7 +43,10 @@ _NONE = "none"
 
 def check_device_name(field: str, name: object) -> str:
     """A name that a network device can have. Raises InvalidConfig."""
-    raw = name.encode(errors="surrogateescape") if isinstance(name, str) else b""
+    try:
+        raw = name.encode(errors="surrogateescape") if isinstance(name, str) else b""
+    except UnicodeEncodeError:
+        raw = b""
     if not isinstance(name, str) or not 1 <= len(raw) <= MAX_NAME or name in {".", ".."} or _NOT_IN_NAMES & set(raw):
         raise InvalidConfig(
             field, name, f'a device\'s name: 1 to {MAX_NAME} bytes, without white space, "/", ":" and "%"'

@@ -122,7 +122,7 @@ def sets(
         if "netmask" in values:
             values["netmask"] = draw(st.integers(8, 32))
         values["range"] = draw(_range(kind, values.get("netmask")))
-    return Set(draw(names or st.just("a-set")), kind, family=family, **values)
+    return Set("a-set" if names is None else draw(names), kind, family=family, **values)
 
 
 # --- entries ------------------------------------------------------------------------------------------------------------------------

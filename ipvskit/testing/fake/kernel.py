@@ -16,6 +16,7 @@ from ipvskit.model.key import ServiceKey
 from ipvskit.model.real import RealServer
 from ipvskit.netns import NetNS
 from ipvskit.testing.fake.backend import FakeBackend
+from ipvskit.testing.fake.devices import FakeDevices, FakeDevicesBackend
 from ipvskit.testing.fake.ipset.adapter import Adapter, Names
 from ipvskit.testing.fake.ipset.kernel import FakeIpset
 from ipvskit.testing.fake.ipset.types import TYPES
@@ -29,6 +30,7 @@ from ipvskit.testing.fake.tables import HeldConnection, HeldReal, HeldService, P
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from ipvskit.devices.backend import DevicesBackend
     from ipvskit.ipset.replacing import Owner
     from ipvskit.ipset.transport import Transport
     from ipvskit.ipvs.backend import Backend
@@ -50,6 +52,7 @@ class World(NamedTuple):
     lies: Lies
     sets: FakeIpset
     names: Names
+    devices: FakeDevices
 
 
 class FakeKernel(Kernel):
@@ -57,9 +60,9 @@ class FakeKernel(Kernel):
 
     `release` is the kernel release that it behaves like, `schedulers` and `engines` are those that it has, `interfaces` its network, `ticks` its
     ticks per second (CONFIG_HZ), `cpus` its processors. `sysctls` gives settings other values than the defaults, as text; with None a setting is
-    absent. `set_types` are the types of sets that it has, `clock` tells the seconds that their timeouts go by, `patience` is as in
-    `Kernel`. `same_as` makes it another handle on the tables of an existing one, as a restarted controller gets it; the rest, but for `patience`,
-    then does not count.
+    absent. `set_types` are the types of sets that it has, `device_kinds` the kinds of devices that it can make, `clock` tells the seconds that
+    timeouts of entries go by, `patience` is as in `Kernel`. `same_as` makes it another handle on the tables of an existing one, as a restarted
+    controller gets it; the rest, but for `patience`, then does not count.
 
     What is deleted is remembered for ever: a real server that is added again has its old counters and connections, as it has in a real kernel
     for the first minute or two. Nothing expires, and no packets are forwarded: `connect`, `set_stats` and the like say what there was.
@@ -76,6 +79,7 @@ class FakeKernel(Kernel):
         cpus: int = 4,
         sysctls: Mapping[str, str | None] | None = None,
         set_types: Iterable[str] = tuple(TYPES),
+        device_kinds: Iterable[str] = ("dummy",),
         clock: Callable[[], float] = time.monotonic,
         patience: float = 2.0,
         same_as: FakeKernel | None = None,
@@ -85,11 +89,11 @@ class FakeKernel(Kernel):
             self._world = same_as.world
         else:
             known = Release.parse(release)
-            network = {interface.name: interface for interface in interfaces}
-            tables = Tables(known, ticks, frozenset(schedulers), frozenset(engines), network)
+            devices = FakeDevices(interfaces, device_kinds)
+            tables = Tables(known, ticks, frozenset(schedulers), frozenset(engines), devices.network)
             settings = Settings(known, cpus, sysctls or {}, tables.loaded)
             sets = FakeIpset(release, types=set_types, clock=clock)
-            self._world = World(tables, settings, Lies(), sets, Names())
+            self._world = World(tables, settings, Lies(), sets, Names(), devices)
         self._tables = self._world.tables
 
     def _open_netns(self, netns: NetNSLike) -> NetNS:
@@ -101,6 +105,9 @@ class FakeKernel(Kernel):
     def _open_transport(self) -> Transport:
         return Adapter(self.sets)
 
+    def _open_devices(self) -> DevicesBackend:
+        return FakeDevicesBackend(self.links)
+
     def _own(self, name: str) -> Owner | None:
         return self._world.names.own(name)
 
@@ -108,6 +115,11 @@ class FakeKernel(Kernel):
     def sets(self) -> FakeIpset:
         """The sets: lies about them, requests that came, what other programs do."""
         return self._world.sets
+
+    @property
+    def links(self) -> FakeDevices:
+        """The network devices: lies about them, what other programs do."""
+        return self._world.devices
 
     @property
     def names(self) -> Names:

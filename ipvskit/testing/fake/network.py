@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _NO_HOST = {IPv4Address("0.0.0.0"), IPv4Address("255.255.255.255")}  # noqa: S104 - not bound to
 _MULTICAST = 0xE
+#: Prefix lengths from here on leave no room for a broadcast address.
+_NARROW = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class Interface:
         """The addresses as values."""
         return [ip_interface(address) for address in self.addresses]
 
+    @property
+    def wide_networks(self) -> list[IPv4Interface]:
+        """The IPv4 ones among them in whose networks there is a broadcast address."""
+        return [one for one in self.networks if isinstance(one, IPv4Interface) and one.network.prefixlen < _NARROW]
+
 
 LOOPBACK = Interface("lo", ("127.0.0.1/8", "::1/128"), mtu=65536)
 ETHERNET = Interface("eth0", ("192.0.2.1/24", "fe80::1/64"))
@@ -42,19 +49,19 @@ ETHERNET = Interface("eth0", ("192.0.2.1/24", "fe80::1/64"))
 
 def usable(address: IPv4Address | IPv6Address, interfaces: Collection[Interface], release: Release) -> bool:
     """Whether a real server can have this address: unicast, or the director's own."""
-    own = [network for interface in interfaces if interface.up for network in interface.networks]
+    up = [interface for interface in interfaces if interface.up]
     if isinstance(address, IPv6Address):
-        if any(address == network.ip for network in own):
-            return True
         ours = address.is_unspecified or address.is_multicast or address.is_link_local
-        return not ours and address.ipv4_mapped is None
+        if not ours and address.ipv4_mapped is None:
+            return True
+        return any(address == network.ip for interface in up for network in interface.networks)
     if address in _NO_HOST or int(address) >> 28 == _MULTICAST:
         return False
     return not any(
         address == network.network.broadcast_address
         or (address == network.network.network_address and not release.lowest_address_is_unicast)
-        for network in own
-        if isinstance(network, IPv4Interface) and network.network.prefixlen < 31
+        for interface in up
+        for network in interface.wide_networks
     )
 
 
