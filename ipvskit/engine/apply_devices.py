@@ -78,6 +78,9 @@ def apply_addresses(kernel: Handle, work: Sequence[Work], verdicts: Verdicts) ->
         if verdicts.stopped:
             return
         try:
+            replaced = [change.before for _, change in some if change.action is Action.REPLACE]
+            if replaced:
+                kernel.devices.delete_addresses(name, replaced).raise_for_failures()
             _addresses(kernel, name, some, verdicts)
         except InterfaceNotFound as error:
             for place, change in verdicts.open(some):
@@ -88,8 +91,8 @@ def apply_addresses(kernel: Handle, work: Sequence[Work], verdicts: Verdicts) ->
 
 
 def _addresses(kernel: Handle, name: str, work: Sequence[Work], verdicts: Verdicts) -> None:
-    call = kernel.devices.add_addresses if work[0][1].action is Action.ADD else kernel.devices.delete_addresses
-    addresses = [change.after or change.before for _, change in work]
+    call = kernel.devices.delete_addresses if work[0][1].action is Action.DELETE else kernel.devices.add_addresses
+    addresses = [change.before if change.after is None else change.after for _, change in work]
     report = call(name, addresses, on_error="stop" if verdicts.stop else "continue")
     places = {address_identity(address): place for address, (place, _) in zip(addresses, work, strict=True)}
     last = len(work)

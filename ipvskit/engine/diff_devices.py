@@ -77,10 +77,18 @@ class _Devices:
         if wanted.up not in {None, held.up}:
             after = held.replace(up=wanted.up)
             self._part.changes.append(Change(Action.EDIT, key, held, after))
-        there = {address_identity(address): address for address in held.addresses}
-        for address in wanted.addresses:
-            if there.pop(address_identity(address), None) is None:
-                self._part.changes.append(Change(Action.ADD, AddressKey(key.name, address), None, address))
+        there: dict[tuple[int, ...], DeviceAddress] = {address_identity(one): one for one in held.addresses}
+        missing = [address for address in wanted.addresses if there.pop(address_identity(address), None) is None]
+        # The kernel has an IPv6 address with one prefix length only.
+        others = {int(address): identity for identity, address in there.items() if address.version == 6}
+        for address in missing:
+            added = AddressKey(key.name, address)
+            other = there.get(others.get(int(address), ())) if address.version == 6 else None
+            if other is not None and self._mine(held, AddressKey(key.name, other)):
+                del there[address_identity(other)]
+                self._part.changes.append(Change(Action.REPLACE, added, other, address, "another prefix length"))
+            else:
+                self._part.changes.append(Change(Action.ADD, added, None, address))
         for address in there.values():
             self._extra(held, address)
 
@@ -89,17 +97,17 @@ class _Devices:
         if isinstance(address, IPv6Interface) and address.is_link_local:
             # The kernel's own.
             return
-        if owned(key, self._scope) and self._deletable(held, key):
+        if self._mine(held, key):
             self._part.changes.append(Change(Action.DELETE, key, address))
         else:
             self._part.foreign.append(key)
 
-    def _deletable(self, held: Device, key: AddressKey) -> bool:
-        """On devices that others made, only addresses that the scope names: the host may be reached by the rest."""
+    def _mine(self, held: Device, key: AddressKey) -> bool:
+        """Whether it may go. On devices that others made, only addresses that the scope names: the host may be reached by the rest."""
         scope = self._scope
-        if held.kind == DUMMY or scope is None or key in scope.keys:
-            return True
-        return scope.has_address(key.address.ip)
+        if scope is None or key not in scope:
+            return False
+        return held.kind == DUMMY or key in scope.keys or scope.has_address(key.address.ip)
 
     def _unwanted(self) -> None:
         for name in sorted(self._snapshot.devices.keys() - self._state.devices.keys()):

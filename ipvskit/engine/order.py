@@ -30,7 +30,7 @@ PHASES: tuple[tuple[type, tuple[Action, ...]], ...] = (
     # Firewalls before what they guard.
     (SetKey, (_ADD, _REPLACE, _EDIT)),
     (DeviceKey, (_ADD, _EDIT, _REPLACE)),
-    (AddressKey, (_ADD,)),
+    (AddressKey, (_ADD, _REPLACE)),
     (ServiceKey, (_ADD,)),
     (ServiceKey, (_EDIT,)),
     (RealKey, (_ADD,)),

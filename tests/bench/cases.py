@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 __all__ = ["Case", "Result", "Target", "at_most", "below", "case", "chosen", "faster"]
 
 #: Modules of this package with cases, in the order of the table.
-GROUPS = ("ipvs_add", "ipvs_read", "ipvs_single", "ipset_add", "ipset_read", "ipset_tables", "memory", "imports")
+GROUPS = (
+    "ipvs_add",
+    "ipvs_read",
+    "ipvs_single",
+    "ipset_add",
+    "ipset_read",
+    "ipset_tables",
+    "engine_services",
+    "engine_sets",
+    "engine_cluster",
+    "memory",
+    "imports",
+)
 
 Where = Literal["host", "lab"]
 

@@ -21,7 +21,7 @@ from ipvskit.ipvs.records import NLM_F_DUMP, Command
 from tests.bench.floor import FOLDER, UNRESOLVED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "messages",
     "operations",
     "packed",
+    "rules",
     "services",
     "store",
     "text",
@@ -112,8 +113,13 @@ def dumps(count: int = SERVICES, each: int = EACH) -> Path:
 @functools.cache
 def text(count: int = SERVICES, each: int = EACH) -> str:
     """The same as ipvsadm's rules."""
+    return rules(services(count, each))
+
+
+def rules(wanted: Iterable[VirtualService]) -> str:
+    """Services as ipvsadm's rules."""
     lines = []
-    for service in services(count, each):
+    for service in wanted:
         place = f"{service.key.address}:{service.key.port}"
         lines.append(f"-A -t {place} -s {service.scheduler}")
         lines += [f"-a -t {place} -r {real.endpoint} -m -w {real.weight}" for real in service.reals]
