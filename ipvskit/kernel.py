@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from ipvskit.errors import ClosedError
-from ipvskit.netns import NetNS, NetNSLike
+from ipvskit.netns import NetNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ipvskit.ipset.transport import Transport
     from ipvskit.ipvs.backend import Backend
     from ipvskit.ipvs.client import Ipvs
+    from ipvskit.netns import NetNSLike
 
 __all__ = ["Kernel"]
 

@@ -9,29 +9,27 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import IO, TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING
 
-from ipvskit import _native
 from ipvskit.errors import InvalidConfig, KernelError, NamespaceNotFound, PermissionDenied
 
 if TYPE_CHECKING:
     import socket
-    from types import TracebackType
+    from types import ModuleType, TracebackType
+    from typing import IO, Protocol, Self
+
+    class HasFileno(Protocol):
+        """Anything with a descriptor."""
+
+        def fileno(self) -> int:
+            """The descriptor."""
+
+    #: None: the caller's own; str: a name as `ip netns` shows it, or a path when it has a slash; int: a process id; or something open.
+    NetNSLike = str | os.PathLike[str] | int | HasFileno | None
 
 __all__ = ["NetNS", "NetNSLike"]
 
 NAMED = "/run/netns"
-
-
-class HasFileno(Protocol):
-    """Anything with a descriptor."""
-
-    def fileno(self) -> int:
-        """The descriptor."""
-
-
-#: None: the caller's own; str: a name as `ip netns` shows it, or a path when it has a slash; int: a process id; or something open.
-NetNSLike = str | os.PathLike[str] | int | HasFileno | None
 
 
 class NetNS:
@@ -47,13 +45,13 @@ class NetNS:
     @classmethod
     def current(cls) -> NetNS:
         """The calling thread's own."""
-        return cls(_native.netns_current(), "current")
+        return cls(_core().netns_current(), "current")
 
     @classmethod
     def create(cls) -> NetNS:
         """A new one without a name; it vanishes when the last descriptor or process is gone. Needs CAP_SYS_ADMIN."""
         try:
-            return cls(_native.netns_create(), "new")
+            return cls(_core().netns_create(), "new")
         except OSError as error:
             raise _meaning(error, "create network namespace", None) from None
 
@@ -115,13 +113,13 @@ class NetNS:
     def open(self, path: str, mode: str = "r") -> IO[str]:
         """Open a text file as it looks from inside (`/proc/thread-self/net/...`, `/proc/sys/net/...`). Raises OSError."""
         flags = {"r": os.O_RDONLY, "w": os.O_WRONLY}[mode]
-        return os.fdopen(_native.netns_open(self._descriptor, path, flags), mode, errors="surrogateescape")
+        return os.fdopen(_core().netns_open(self._descriptor, path, flags), mode, errors="surrogateescape")
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
         """A socket that belongs to the namespace. Raises OSError."""
         import socket
 
-        return socket.socket(fileno=_native.netns_socket(self._descriptor, family, kind, protocol))
+        return socket.socket(fileno=_core().netns_socket(self._descriptor, family, kind, protocol))
 
     def __enter__(self) -> Self:
         return self
@@ -146,3 +144,10 @@ def _meaning(error: OSError, operation: str, key: object) -> KernelError:
         reason = "needs CAP_SYS_ADMIN in the user namespaces of the process and of the network namespace"
         return PermissionDenied(number, reason, operation=operation, key=key)
     return KernelError(number, operation=operation, key=key)
+
+
+def _core() -> ModuleType:
+    # Loaded with its first use: a program that only handles values does not pay for it.
+    from ipvskit import _native
+
+    return _native

@@ -5,7 +5,6 @@ Knows: that a field can be left to somebody else. Must not know: which fields th
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
 from ipvskit.errors import InvalidConfig
@@ -13,23 +12,29 @@ from ipvskit.errors import InvalidConfig
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-__all__ = ["KEEP", "NOTHING", "Keep", "keep_names", "kept", "settle"]
+__all__ = ["KEEP", "NOTHING", "WORD", "Keep", "keep_names", "kept", "settle"]
 
 T = TypeVar("T")
 
 
-class Keep(Enum):
+class Keep:
     """The type of KEEP, which is its only value."""
 
-    KEEP = "keep"
+    __slots__ = ()
 
     def __repr__(self) -> str:
+        return "KEEP"
+
+    def __reduce__(self) -> str:
         return "KEEP"
 
 
 #: In a desired state: this field is another controller's (a health checker's weight). It gets its default when the object is made, and stays as it
 #: is afterwards.
-KEEP = Keep.KEEP
+KEEP = Keep()
+
+#: Its text.
+WORD = "keep"
 
 #: No field is kept.
 NOTHING: frozenset[str] = frozenset()
@@ -37,7 +42,7 @@ NOTHING: frozenset[str] = frozenset()
 
 def settle(given: Mapping[str, object]) -> frozenset[str]:
     """The names of the fields that are given as KEEP."""
-    return frozenset([name for name, value in given.items() if value is KEEP]) or NOTHING
+    return frozenset([name for name, value in given.items() if isinstance(value, Keep)]) or NOTHING
 
 
 def keep_names(what: str, names: Iterable[str], known: Sequence[str]) -> frozenset[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import InvalidConfig
 from ipvskit.model.address import is_number
-from ipvskit.model.keep import KEEP, NOTHING
+from ipvskit.model.keep import KEEP, NOTHING, WORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ def read_options(what: str, words: Iterable[str], kinds: Mapping[str, type]) -> 
 
 
 def _convert(name: str, value: str, kind: type) -> Any:  # noqa: ANN401 - the kind says what comes out
-    if value == KEEP.value:
+    if value == WORD:
         return KEEP
     if kind is int:
         if not is_number(value):
@@ -48,7 +48,7 @@ def write_options(value: object, kinds: Mapping[str, type], defaults: Mapping[st
     kept: frozenset[str] = getattr(value, "keep", NOTHING)
     for name, kind in kinds.items():
         if name in kept:
-            words.append(f"{name}={KEEP.value}")
+            words.append(f"{name}={WORD}")
             continue
         held = getattr(value, name)
         if held == defaults[name]:

@@ -172,19 +172,19 @@ class RealServer:
             lower_threshold = kept("lower_threshold", lower_threshold, 0, names)
             tunnel = kept("tunnel", tunnel, None, names)
         found = []
-        if weight is KEEP:
+        if isinstance(weight, Keep):
             weight = 1
             found.append("weight")
-        if upper_threshold is KEEP:
+        if isinstance(upper_threshold, Keep):
             upper_threshold = 0
             found.append("upper_threshold")
-        if lower_threshold is KEEP:
+        if isinstance(lower_threshold, Keep):
             lower_threshold = 0
             found.append("lower_threshold")
-        if forwarding is KEEP:
+        if isinstance(forwarding, Keep):
             forwarding, tunnel = ForwardingMethod.MASQUERADE, None
             found += "forwarding", "tunnel"
-        elif tunnel is KEEP:
+        elif isinstance(tunnel, Keep):
             tunnel = None
             found.append("tunnel")
         _check_unicast(parsed)
