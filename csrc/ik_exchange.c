@@ -23,6 +23,7 @@ struct transaction {
     bool dump;  /* ends with NLMSG_DONE or a refusal; otherwise with the answer to `last`, the barrier */
     bool ended;
     bool stopped; /* the only answer so far is that the first request lacks the right */
+    bool goes_on; /* something of a dump came since the clock was last looked at, which costs a system call on some machines */
     uint32_t datagrams;
     int64_t deadline_ms;
     int timeout_ms;
@@ -174,10 +175,22 @@ static int take_all(struct transaction *run, int received)
     return 0;
 }
 
-static int wait_for_more(const struct transaction *run)
+/* Milliseconds until the deadline. A dump may take long, as long as it goes on. */
+static int64_t time_left(struct transaction *run)
+{
+    int64_t now = now_ms();
+
+    if (run->goes_on) {
+        run->deadline_ms = now + run->timeout_ms;
+        run->goes_on = false;
+    }
+    return run->deadline_ms - now;
+}
+
+static int wait_for_more(struct transaction *run)
 {
     struct pollfd watched = {.fd = run->sock->fd, .events = POLLIN};
-    int64_t left = run->deadline_ms - now_ms();
+    int64_t left = time_left(run);
 
     if (left <= 0) {
         return -ETIMEDOUT;
@@ -207,12 +220,9 @@ static int collect(struct transaction *run)
         } else if (result > 0) {
             uint32_t before = run->reply->messages;
             result = take_all(run, result);
-            /* A dump may take long, as long as it goes on. */
-            if (run->dump && run->reply->messages != before) {
-                run->deadline_ms = now_ms() + run->timeout_ms;
-            }
+            run->goes_on = run->goes_on || (run->dump && run->reply->messages != before);
             /* Other processes may send to our port for as long as they like. */
-            if (result == 0 && !run->ended && run->reply->messages == before && now_ms() >= run->deadline_ms) {
+            if (result == 0 && !run->ended && run->reply->messages == before && time_left(run) <= 0) {
                 result = -ETIMEDOUT;
             }
         }

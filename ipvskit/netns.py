@@ -15,6 +15,7 @@ from ipvskit.errors import InvalidConfig, KernelError, NamespaceNotFound, Permis
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterable
     from types import ModuleType, TracebackType
     from typing import IO, Protocol, Self
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["NetNS", "NetNSLike"]
 
 NAMED = "/run/netns"
+_LARGEST = 1 << 16
 
 
 class NetNS:
@@ -115,6 +117,25 @@ class NetNS:
         flags = {"r": os.O_RDONLY, "w": os.O_WRONLY}[mode]
         return os.fdopen(_core().netns_open(self._descriptor, path, flags), mode, errors="surrogateescape")
 
+    def read_all(self, folder: str, names: Iterable[str]) -> dict[str, str | OSError]:
+        """The texts of files in a folder as they look from inside the namespace, or why one could not be read. Raises OSError for the folder.
+
+        The folder is opened inside, and what is in it through that: a thread for every file would cost ten times as much.
+        """
+        found: dict[str, str | OSError] = {}
+        inside = _core().netns_open(self._descriptor, folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for name in names:
+                try:
+                    file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=inside)
+                except OSError as error:
+                    found[name] = error
+                    continue
+                found[name] = _text_of(file)
+        finally:
+            os.close(inside)
+        return found
+
     def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
         """A socket that belongs to the namespace. Raises OSError."""
         import socket
@@ -144,6 +165,16 @@ def _meaning(error: OSError, operation: str, key: object) -> KernelError:
         reason = "needs CAP_SYS_ADMIN in the user namespaces of the process and of the network namespace"
         return PermissionDenied(number, reason, operation=operation, key=key)
     return KernelError(number, operation=operation, key=key)
+
+
+def _text_of(file: int) -> str | OSError:
+    """The text of an open file of the kernel, which has it in one piece; the file is closed."""
+    try:
+        return os.read(file, _LARGEST).decode(errors="surrogateescape")
+    except OSError as error:
+        return error
+    finally:
+        os.close(file)
 
 
 def _core() -> ModuleType:

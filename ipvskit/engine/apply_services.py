@@ -184,6 +184,5 @@ def same_services(held: VirtualService, wanted: VirtualService) -> bool:
     """Whether a service is as wanted, with its real servers in any order."""
     from ipvskit.ipvs.holding import HeldServices
 
-    packed = pack(wanted)
-    found = compare(HeldServices.of([held]), {packed.identity: packed})
+    found = compare(HeldServices.of([held]), [pack(wanted)])
     return not (found.differing or found.missing)

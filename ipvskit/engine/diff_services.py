@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ipvskit.engine.keys import Key, RealKey, ServiceKey, service_order
 from ipvskit.engine.part import Part, check_scope, owned
 from ipvskit.engine.plan import Action, Change
-from ipvskit.ipvs.wanted import REALS_DIFFER, SERVICE_DIFFERS, compare, identity_of
+from ipvskit.ipvs.wanted import REALS_DIFFER, SERVICE_DIFFERS, Wanted, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,17 +36,18 @@ class _Services:
         self._part = Part([], [], {})
 
     def run(self) -> Part:
-        held = self._snapshot.services
-        wanted = {}
-        for key in self._wanted_keys():
-            check_scope(key, self._scope, self._snapshot)
-            packed = self._state.packed(key)
-            if packed is not None:
-                wanted[packed.identity] = packed
-        found = compare(held, wanted)
+        state, only = self._state, self._snapshot.only
+        keys = list(self._wanted_keys())
+        some = isinstance(only, frozenset)
+        wanted = Wanted(packed for key in keys if (packed := state.packed(key))) if some else state.wanted
+        if not state.fits(self._scope, only):
+            for key in keys:
+                check_scope(key, self._scope, self._snapshot)
+            state.note_fit(self._scope, only)
+        found = wanted.compare(self._snapshot.services)
         if found.missing:
             missing = set(found.missing)
-            services = (self._state.services[key] for key in self._wanted_keys() if identity_of(key) in missing)
+            services = (state.services[key] for key in keys if identity_of(key) in missing)
             self._part.changes.extend(Change(Action.ADD, service.key, None, service) for service in services)
         self._differing(found.differing)
         self._unwanted(found.unwanted)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ipvskit.engine.keys import DaemonKey, DeviceKey, Key, SetKey, SysctlKey, TimeoutsKey
 from ipvskit.errors import InvalidConfig
-from ipvskit.ipvs.wanted import pack
+from ipvskit.ipvs.wanted import Wanted, pack
 from ipvskit.model.daemon import DaemonRole, SyncDaemon, Timeouts
 from ipvskit.model.device import Device
 from ipvskit.model.key import ServiceKey
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from os import PathLike
 
+    from ipvskit.engine.scope import Scope
     from ipvskit.ipvs.wanted import Packed
     from ipvskit.model.sysctl import Value
 
@@ -41,7 +42,7 @@ class State:
     Raises InvalidConfig for two things with one identity, naming both.
     """
 
-    __slots__ = ("_packed", "daemons", "devices", "services", "sets", "sysctls", "timeouts")
+    __slots__ = ("_fit", "_packed", "_wanted", "daemons", "devices", "services", "sets", "sysctls", "timeouts")
 
     services: Mapping[ServiceKey, VirtualService]
     sets: Mapping[str, Set]
@@ -61,6 +62,8 @@ class State:
         daemons: Iterable[SyncDaemon | str] | None = None,
     ) -> None:
         self._packed: dict[ServiceKey, tuple[VirtualService, Packed]] = {}
+        self._wanted: Wanted | None = None
+        self._fit: tuple[Scope | None, object] | None = None
         self.services = MappingProxyType(_unique("services", map(VirtualService.parse, services), _service_key))
         self.sets = MappingProxyType(_unique("sets", map(Set.parse, sets), _name))
         self.devices = MappingProxyType(_unique("devices", map(Device.parse, devices), _name))
@@ -91,6 +94,7 @@ class State:
             "sysctls": dict(self.sysctls),
         }
         made.timeouts, made.daemons, made._packed = self.timeouts, self.daemons, self._packed
+        made._wanted = made._fit = None
         for key in map(parse_key, remove):
             match key:
                 case ServiceKey():
@@ -134,6 +138,22 @@ class State:
         if known is None or known[0] is not service:
             known = self._packed[key] = service, pack(service)
         return known[1]
+
+    @property
+    def wanted(self) -> Wanted:
+        """All services in the form in which they are compared."""
+        if self._wanted is None:
+            self._wanted = Wanted(packed for key in self.services if (packed := self.packed(key)) is not None)
+        return self._wanted
+
+    def fits(self, scope: Scope | None, only: object) -> bool:
+        """Whether its services were found to be within the scope before."""
+        return self._fit is not None and self._fit[0] is scope and self._fit[1] is only
+
+    def note_fit(self, scope: Scope | None, only: object) -> None:
+        """They were found to be within the scope, and within what was looked for: neither of them changes."""
+        if not isinstance(only, frozenset):
+            self._fit = scope, only
 
     @classmethod
     def load(cls, source: str | bytes | PathLike[str]) -> Self:
@@ -197,7 +217,7 @@ class State:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, State):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__ if name != "_packed")
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__ if not name.startswith("_"))
 
     __hash__ = None  # type: ignore[assignment] # sets' entries can be changed
 

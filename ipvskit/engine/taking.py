@@ -88,7 +88,7 @@ class _Reading:
         if isinstance(only, frozenset):
             names = [key.name for key in self._keys(SysctlKey)]
             if names:
-                found["sysctls"] = {name: self._kernel.ipvs.sysctls.get(name) for name in names}
+                found["sysctls"] = self._kernel.ipvs.sysctls.several(names)
         else:
             found["sysctls"] = self._kernel.ipvs.sysctls.all()
         if self._whole(TimeoutsKey):

@@ -16,6 +16,8 @@ from ipvskit.modules import module_state
 from ipvskit.netlink import NETLINK_GENERIC, Connection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ipvskit._native import Answer
     from ipvskit.netns import NetNS
 
@@ -65,6 +67,9 @@ class Backend(Protocol):
 
     def open(self, path: str, mode: str = "r") -> IO[str]:
         """A file as it looks from inside the namespace. Raises OSError."""
+
+    def read_all(self, folder: str, names: Iterable[str]) -> dict[str, str | OSError]:
+        """The texts of files in a folder, as they look from inside the namespace, or why one could not be read. Raises OSError for the folder."""
 
     def module(self, name: str) -> str:
         """What is known of a kernel module; see `ipvskit.modules.module_state`."""
@@ -173,6 +178,10 @@ class KernelBackend:
     def open(self, path: str, mode: str = "r") -> IO[str]:
         """See `Backend`."""
         return self._netns.open(path, mode)
+
+    def read_all(self, folder: str, names: Iterable[str]) -> dict[str, str | OSError]:
+        """See `Backend`."""
+        return self._netns.read_all(folder, names)
 
     def module(self, name: str) -> str:
         """See `Backend`."""

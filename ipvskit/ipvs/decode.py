@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 # Parts of rows, the rest stepped over.
 _SERVICE_CONFIG = Struct(f"=4xIHHH2xI16sI4xII16s20s{STATS.size}x")
 _SERVICE_IDENTITY = Struct(f"=8x{IDENTITY_SIZE}s{SERVICE_ROW.size - 8 - IDENTITY_SIZE}x")
+_SERVICE_OPAQUE = Struct(f"=4x{SERVICE.size - 4}s{SERVICE_ROW.size - SERVICE.size}x")
 # By whether the rows have stats.
 _REAL_SIZE = {True: REAL_ROW.size, False: REAL.size}
 _REAL_NUMBERS = Struct(f"={REAL.size - 12}xIII8x10Q")
@@ -174,10 +175,9 @@ def service_identities(rows: bytes | bytearray) -> list[bytes]:
     return [identity for (identity,) in _SERVICE_IDENTITY.iter_unpack(rows)]
 
 
-def service_configs(rows: bytes | bytearray) -> set[bytes]:
+def service_configs(rows: bytes | bytearray) -> list[bytes]:
     """Every row's configuration as opaque bytes, to compare two readings."""
-    size = SERVICE_ROW.size
-    return {bytes(rows[at + 4 : at + SERVICE.size]) for at in range(0, len(rows), size)}
+    return [config for (config,) in _SERVICE_OPAQUE.iter_unpack(rows)]
 
 
 def real_configs(rows: bytes | bytearray, stats: bool = True) -> set[bytes]:

@@ -28,7 +28,7 @@ from ipvskit.model.address import Family
 from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ipvskit.ipvs.backend import Backend, Rows
     from ipvskit.model.key import ServiceKey
@@ -39,6 +39,8 @@ __all__ = ["Found", "Numbers", "Reader"]
 
 #: Active, inactive and persistent connections of a real server, and its stats.
 Numbers = tuple[int, int, int, Stats]
+#: Rows of the real servers of several services, and how many each of those has.
+_Portion = tuple[bytes | bytearray, "array[int]"]
 _Members = dict[bytes, tuple["ServiceKey", list["RealServer"], list[Numbers]]]
 
 ATTEMPTS = 8
@@ -62,23 +64,27 @@ class Reader:
         return [service for _, service, _ in decode.services(self._service_rows(), self._addresses)]
 
     def _service_rows(self) -> bytearray:
-        request = records.plain_request(Command.GET_SERVICE, NLM_F_DUMP)
+        """The rows of all services: in one piece, or as two readings agree on. Raises InconsistentDump."""
         before: set[bytes] | None = None
         data = bytearray()
         for _ in range(ATTEMPTS):
-            rows = self._backend.dump(RowKind.SERVICES, request, 1)
-            for answer in rows.refused:
-                raise read_refusal("list services", Command.GET_SERVICE, None, answer.error, answer.text)
-            data = rows.data
-            found = decode.service_identities(data)
-            clean = not rows.interrupted and len(set(found)) == len(found)
-            if clean and rows.chunks[0] <= 1:
+            data, clean, whole = self._service_reading()
+            if clean and whole:
                 return data
-            configs = decode.service_configs(data) if clean else None
+            configs = set(decode.service_configs(data)) if clean else None
             if configs is not None and configs == before:
                 return data
             before = configs
         raise InconsistentDump("virtual services", ATTEMPTS, self._distinct(data))
+
+    def _service_reading(self) -> tuple[bytearray, bool, bool]:
+        """One reading of all services: whether nothing is in it twice, and whether it came in one piece."""
+        rows = self._backend.dump(RowKind.SERVICES, records.plain_request(Command.GET_SERVICE, NLM_F_DUMP), 1)
+        for answer in rows.refused:
+            raise read_refusal("list services", Command.GET_SERVICE, None, answer.error, answer.text)
+        found = decode.service_identities(rows.data)
+        clean = not rows.interrupted and len(set(found)) == len(found)
+        return rows.data, clean, rows.chunks[0] <= 1
 
     def _distinct(self, rows: bytearray) -> list[VirtualService]:
         return list({service.key: service for _, service, _ in decode.services(rows, self._addresses)}.values())
@@ -185,26 +191,32 @@ class Reader:
 
     def held(self, wanted: Callable[[ServiceKey], bool] | None = None, *, bare: bool = False) -> HeldServices:
         """All services, or those whose keys are wanted, as rows; with their real servers unless `bare`. Raises InconsistentDump."""
-        rows = self._service_rows()
-        members: dict[bytes, tuple[bytes, int]] = {}
+        if bare:
+            rows = self._chosen(self._service_rows(), wanted)
+            return HeldServices(rows, bytearray(), array("I", bytes(len(rows) // SERVICE_ROW.size * 4)), bare=True)
+        first, clean, _ = self._service_reading()
+        rows = self._chosen(first, wanted)
+        identities = decode.service_identities(rows)
+        portions = self._raw_portions(identities)
+        again, too, _ = self._service_reading()
+        if clean and too and decode.service_configs(first) == decode.service_configs(again):
+            # Two readings that agree, and between them those of the real servers.
+            return _joined(rows, portions)
+        again = self._chosen(self._service_rows(), wanted)
+        same = decode.service_identities(again)
+        members = dict(zip(identities, _split(portions), strict=True))
         for _ in range(ATTEMPTS):
-            if wanted is not None:
-                rows = self._chosen(rows, wanted)
-            identities = decode.service_identities(rows)
-            if bare:
-                return HeldServices(rows, bytearray(), array("I", bytes(4 * len(identities))), bare=True)
-            new = [identity for identity in identities if identity not in members]
-            members.update(zip(new, self._raw_reals(new), strict=True))
-            again = self._service_rows() if rows else rows
-            if wanted is not None:
-                again = self._chosen(again, wanted)
+            new = [identity for identity in same if identity not in members]
+            members.update(zip(new, _split(self._raw_portions(new)), strict=True))
+            again, identities = self._chosen(self._service_rows(), wanted), same
             same = decode.service_identities(again)
             if set(same) == set(identities):
-                return _joined(again, [members[identity] for identity in same])
-            rows = again
-        raise InconsistentDump("virtual services with their real servers", ATTEMPTS, self._distinct(rows))
+                return _arranged(again, [members[identity] for identity in same])
+        raise InconsistentDump("virtual services with their real servers", ATTEMPTS, self._distinct(again))
 
-    def _chosen(self, rows: bytearray, wanted: Callable[[ServiceKey], bool]) -> bytearray:
+    def _chosen(self, rows: bytearray, wanted: Callable[[ServiceKey], bool] | None) -> bytearray:
+        if wanted is None:
+            return rows
         keys = decode.service_keys(rows, self._addresses)
         size = SERVICE_ROW.size
         return bytearray().join(
@@ -222,39 +234,34 @@ class Reader:
         identities = decode.service_identities(data)
         if bare:
             return HeldServices(data, bytearray(), array("I", bytes(4 * len(identities))), bare=True)
-        return _joined(data, self._raw_reals(identities))
+        return _joined(data, self._raw_portions(identities))
 
-    def _raw_reals(self, identities: Sequence[bytes]) -> list[tuple[bytes, int]]:
-        found: list[tuple[bytes, int]] = []
-        for start in range(0, len(identities), PORTION):
-            found += self._raw_portion(identities[start : start + PORTION])
-        return found
+    def _raw_portions(self, identities: Sequence[bytes]) -> list[_Portion]:
+        return [self._raw_portion(identities[start : start + PORTION]) for start in range(0, len(identities), PORTION)]
 
-    def _raw_portion(self, identities: Sequence[bytes]) -> list[tuple[bytes, int]]:
+    def _raw_portion(self, identities: Sequence[bytes]) -> _Portion:
         requests = records.real_questions(identities)
         rows = self._backend.dump(RowKind.REAL_CONFIGS, b"".join(requests), len(requests))
-        self._check_answers(rows, identities)
+        self._check_answers(rows)
         if not decode.complete(rows.data):
             decode.fill_families(rows.data, [records.HALF.unpack_from(one)[0] for one in identities])
         with trusted():
             counts, repeated = blocks(rows.data, len(requests))
-        size = REAL.size
-        found, start = [], 0
-        for index, count in enumerate(counts):
-            end = start + count * size
+        doubtful = any(repeated) or max(rows.chunks, default=0) > 1
+        if not doubtful and not rows.interrupted:
+            return rows.data, counts
+        found = list(_split([(rows.data, counts)]))
+        for index, identity in enumerate(identities):
             if rows.interrupted or repeated[index] or rows.chunks[index] > 1:
-                found.append(self._raw_again(identities[index], requests[index]))
-            else:
-                found.append((bytes(rows.data[start:end]), count))
-            start = end
-        return found
+                found[index] = self._raw_again(identity, requests[index])
+        return b"".join([data for data, _ in found]), array("I", [count for _, count in found])
 
     def _raw_again(self, identity: bytes, request: bytes) -> tuple[bytes, int]:
         before: set[bytes] | None = None
         data = bytearray()
         for _ in range(ATTEMPTS):
             rows = self._backend.dump(RowKind.REAL_CONFIGS, request, 1)
-            self._check_answers(rows, [identity])
+            self._check_answers(rows)
             data = rows.data
             if not decode.complete(data):
                 decode.fill_families(data, [records.HALF.unpack_from(identity)[0]])
@@ -269,12 +276,30 @@ class Reader:
         raise InconsistentDump("real servers of a service", ATTEMPTS, list(dict.fromkeys(reals)))
 
     @staticmethod
-    def _check_answers(rows: Rows, identities: Sequence[bytes]) -> None:
+    def _check_answers(rows: Rows) -> None:
         for answer in rows.refused:
             raise read_refusal("list real servers", Command.GET_DEST, None, answer.error, answer.text)
 
 
-def _joined(rows: bytearray, members: Sequence[tuple[bytes, int]]) -> HeldServices:
+def _joined(rows: bytearray, portions: Sequence[_Portion]) -> HeldServices:
+    counts = array("I")
+    for _, some in portions:
+        counts += some
+    return HeldServices(rows, bytearray().join([data for data, _ in portions]), counts)
+
+
+def _split(portions: Iterable[_Portion]) -> Iterator[tuple[bytes, int]]:
+    """The rows of each service, and how many they are."""
+    size = REAL.size
+    for data, counts in portions:
+        view, start = memoryview(data), 0
+        for count in counts:
+            end = start + count * size
+            yield bytes(view[start:end]), count
+            start = end
+
+
+def _arranged(rows: bytearray, members: Sequence[tuple[bytes, int]]) -> HeldServices:
     reals = bytearray().join([data for data, _ in members])
     return HeldServices(rows, reals, array("I", [count for _, count in members]))
 

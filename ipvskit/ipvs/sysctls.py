@@ -12,7 +12,7 @@ from ipvskit.errors import InvalidConfig, KernelError, PermissionDenied, SysctlN
 from ipvskit.model.sysctl import SYSCTLS, Sysctl, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ipvskit.ipvs.backend import Backend
 
@@ -47,7 +47,18 @@ class Sysctls:
 
     def all(self) -> dict[str, Value | None]:
         """Every known setting; None for those that this kernel does not have."""
-        return {name: self.get(name) for name in SYSCTLS}
+        return self.several(SYSCTLS)
+
+    def several(self, names: Iterable[str]) -> dict[str, Value | None]:
+        """These settings; None for those that this kernel does not have."""
+        wanted = [known(name) for name in names]
+        try:
+            texts = self._backend.read_all(FOLDER, [one.name for one in wanted])
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise _meaning(error, "read sysctls", "*", None) from None
+            texts = {}
+        return {one.name: _value(one, texts.get(one.name)) for one in wanted}
 
     def set(self, values: Mapping[str, Value]) -> None:
         """Several at once: all are checked before the first is written."""
@@ -62,6 +73,12 @@ class Sysctls:
                 return sysctl.parse(file.read())
         except OSError as error:
             raise _meaning(error, "read sysctl", sysctl.name, None) from None
+
+
+def _value(sysctl: Sysctl, found: str | OSError | None) -> Value | None:
+    if isinstance(found, OSError) and found.errno != errno.ENOENT:
+        raise _meaning(found, "read sysctl", sysctl.name, None) from None
+    return sysctl.parse(found) if isinstance(found, str) else None
 
 
 def known(name: str) -> Sysctl:

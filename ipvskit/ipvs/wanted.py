@@ -14,14 +14,14 @@ from ipvskit.ipvs import records
 from ipvskit.ipvs.records import HEAD, IDENTITY_SIZE, SERVICE, Command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
     from ipvskit.ipvs.holding import HeldServices
     from ipvskit.model.key import ServiceKey
     from ipvskit.model.real import RealServer
     from ipvskit.model.service import VirtualService
 
-__all__ = ["REALS_DIFFER", "SERVICE_DIFFERS", "Comparison", "Packed", "compare", "identity_of", "pack"]
+__all__ = ["REALS_DIFFER", "SERVICE_DIFFERS", "Comparison", "Packed", "Wanted", "compare", "identity_of", "pack"]
 
 SERVICE_DIFFERS, REALS_DIFFER = native.SERVICE_DIFFERS, native.REALS_DIFFER
 
@@ -46,6 +46,55 @@ class Comparison(NamedTuple):
     differing: list[tuple[int, int]]
     missing: list[bytes]
     unwanted: list[int]
+
+
+class _Arrangement(NamedTuple):
+    """Wanted services side by side with held ones."""
+
+    identities: list[bytes]
+    configs: bytes
+    reals: bytes
+    counts: array[int]
+    missing: list[bytes]
+    unwanted: list[int]
+
+
+class Wanted:
+    """Wanted services by their identities, and how they were arranged last: mostly the kernel has the same as before, in the same order."""
+
+    def __init__(self, services: Iterable[Packed]) -> None:
+        self._packed = {packed.identity: packed for packed in services}
+        self._last: _Arrangement | None = None
+
+    def compare(self, held: HeldServices) -> Comparison:
+        """How what is held differs from what is wanted."""
+        last = self._last
+        if last is None or last.identities != held.identities:
+            last = self._last = self._arranged(held.identities)
+        bits = native.differing(held.rows, held.real_rows, held.counts, last.configs, last.reals, last.counts)
+        differing = [(place, what) for place, what in enumerate(bits) if what] if any(bits) else []
+        return Comparison(differing, last.missing, last.unwanted)
+
+    def _arranged(self, identities: list[bytes]) -> _Arrangement:
+        configs: list[bytes] = []
+        reals: list[bytes] = []
+        counts, unwanted = array("I"), []
+        get, no = self._packed.get, native.NOT_WANTED
+        for place, identity in enumerate(identities):
+            packed = get(identity)
+            if packed is None:
+                configs.append(_NOTHING)
+                counts.append(no)
+                unwanted.append(place)
+            else:
+                configs.append(packed.config)
+                reals.append(packed.reals)
+                counts.append(packed.total)
+        missing: list[bytes] = []
+        if len(self._packed) != len(identities) - len(unwanted):
+            known = set(identities)
+            missing = [identity for identity in self._packed if identity not in known]
+        return _Arrangement(identities, b"".join(configs), b"".join(reals), counts, missing, unwanted)
 
 
 def identity_of(key: ServiceKey) -> bytes:
@@ -73,27 +122,6 @@ def _with_kept(record: bytes, keep: Iterable[str]) -> bytes:
     return _INDEX.pack(sum(native.KEEP[name] for name in keep)) + record[_INDEX.size :]
 
 
-def compare(held: HeldServices, wanted: Mapping[bytes, Packed], only: Sequence[int] | None = None) -> Comparison:
-    """How what is held differs from what is wanted; `only` are the places of those held that count, None for all of them."""
-    if only is not None:
-        held = held.select(only)
-    identities = held.identities
-    configs, reals, counts, unwanted = [], [], array("I"), []
-    get, no = wanted.get, native.NOT_WANTED
-    for place, identity in enumerate(identities):
-        packed = get(identity)
-        if packed is None:
-            configs.append(_NOTHING)
-            counts.append(no)
-            unwanted.append(place)
-        else:
-            configs.append(packed.config)
-            reals.append(packed.reals)
-            counts.append(packed.total)
-    bits = native.differing(held.rows, held.real_rows, held.counts, b"".join(configs), b"".join(reals), counts)
-    differing = [(place, what) for place, what in enumerate(bits) if what] if any(bits) else []
-    missing: list[bytes] = []
-    if len(wanted) != len(identities) - len(unwanted):
-        known = set(identities)
-        missing = [identity for identity in wanted if identity not in known]
-    return Comparison(differing, missing, unwanted)
+def compare(held: HeldServices, services: Iterable[Packed]) -> Comparison:
+    """How what is held differs from what is wanted."""
+    return Wanted(services).compare(held)

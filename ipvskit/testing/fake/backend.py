@@ -5,7 +5,7 @@ Knows: the order of things, and when a lie is told. Must not know: what a comman
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import IO, TYPE_CHECKING
 
 from ipvskit._native import Answer
@@ -113,6 +113,17 @@ class FakeBackend:
         """See `Backend`."""
         with self._tables.lock:
             return open_file(self._tables, self._settings, path, mode)
+
+    def read_all(self, folder: str, names: Iterable[str]) -> dict[str, str | OSError]:
+        """See `Backend`."""
+        found: dict[str, str | OSError] = {}
+        for name in names:
+            try:
+                with self.open(f"{folder}/{name}") as file:
+                    found[name] = file.read()
+            except OSError as error:
+                found[name] = error
+        return found
 
     def module(self, name: str) -> str:
         """See `Backend`."""
