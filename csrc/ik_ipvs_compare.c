@@ -2,7 +2,7 @@
  *
  * Knows: what the kernel adds to a configuration. Must not know: messages, Python.
  */
-#include "ik_ipvs_compare.h"
+#include "ik_ipvs_compare_private.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -19,7 +19,7 @@ enum {
     FEW = 8,
 };
 
-static int by_place(const struct ik_ipvs_real *a, const struct ik_ipvs_real *b)
+int ik_ipvs_by_place(const struct ik_ipvs_real *a, const struct ik_ipvs_real *b)
 {
     int order = memcmp(a->address, b->address, sizeof a->address);
     if (order == 0) {
@@ -28,9 +28,9 @@ static int by_place(const struct ik_ipvs_real *a, const struct ik_ipvs_real *b)
     return order != 0 ? order : (a->family > b->family) - (a->family < b->family);
 }
 
-static int by_place_of(const void *a, const void *b)
+int ik_ipvs_by_place_of(const void *a, const void *b)
 {
-    return by_place(*(const struct ik_ipvs_real *const *)a, *(const struct ik_ipvs_real *const *)b);
+    return ik_ipvs_by_place(*(const struct ik_ipvs_real *const *)a, *(const struct ik_ipvs_real *const *)b);
 }
 
 static void sorted(const struct ik_ipvs_real *rows, uint32_t count, const struct ik_ipvs_real **out)
@@ -38,14 +38,14 @@ static void sorted(const struct ik_ipvs_real *rows, uint32_t count, const struct
     for (uint32_t i = 0; i < count; i++) {
         out[i] = rows + i;
     }
-    qsort(out, count, sizeof *out, by_place_of);
+    qsort(out, count, sizeof *out, ik_ipvs_by_place_of);
 }
 
 static bool few_repeat(const struct ik_ipvs_real *rows, uint32_t count)
 {
     for (uint32_t i = 1; i < count; i++) {
         for (uint32_t j = 0; j < i; j++) {
-            if (by_place(rows + i, rows + j) == 0) {
+            if (ik_ipvs_by_place(rows + i, rows + j) == 0) {
                 return true;
             }
         }
@@ -57,7 +57,7 @@ static bool many_repeat(const struct ik_ipvs_real *rows, uint32_t count, const s
 {
     sorted(rows, count, scratch);
     for (uint32_t i = 1; i < count; i++) {
-        if (by_place(scratch[i - 1], scratch[i]) == 0) {
+        if (ik_ipvs_by_place(scratch[i - 1], scratch[i]) == 0) {
             return true;
         }
     }
@@ -120,10 +120,10 @@ static bool same_tunnel(const struct ik_ipvs_real *held, const struct ik_ipvs_re
     return held->tunnel_type == wanted->tunnel_type && held->tunnel_port == wanted->tunnel_port && held->tunnel_flags == wanted->tunnel_flags;
 }
 
-static bool same_real(const struct ik_ipvs_real *held, const struct ik_ipvs_real *wanted)
+bool ik_ipvs_same_real(const struct ik_ipvs_real *held, const struct ik_ipvs_real *wanted)
 {
     uint32_t keep = wanted->index;
-    if (by_place(held, wanted) != 0) {
+    if (ik_ipvs_by_place(held, wanted) != 0) {
         return false;
     }
     uint32_t method = held->forwarding & METHOD_MASK;
@@ -143,7 +143,7 @@ static bool same_reals(const struct ik_ipvs_real *held, const struct ik_ipvs_rea
 {
     /* The kernel lists the newest first; what was added in the order wanted is compared without sorting. */
     uint32_t i = 0;
-    while (i < count && same_real(held + count - 1 - i, wanted + i)) {
+    while (i < count && ik_ipvs_same_real(held + count - 1 - i, wanted + i)) {
         i++;
     }
     if (i == count) {
@@ -152,7 +152,7 @@ static bool same_reals(const struct ik_ipvs_real *held, const struct ik_ipvs_rea
     sorted(held, count, scratch);
     sorted(wanted, count, scratch + count);
     for (i = 0; i < count; i++) {
-        if (!same_real(scratch[i], scratch[count + i])) {
+        if (!ik_ipvs_same_real(scratch[i], scratch[count + i])) {
             return false;
         }
     }

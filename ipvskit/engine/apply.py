@@ -6,23 +6,26 @@ Knows: the phases of a plan, and what is checked before the first of them. Must 
 from __future__ import annotations
 
 import time
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from ipvskit.engine.apply_devices import apply_addresses, apply_devices
 from ipvskit.engine.apply_drain import Drainer
-from ipvskit.engine.apply_services import apply_reals, apply_services
+from ipvskit.engine.apply_services import apply_reals, apply_rows, apply_services
 from ipvskit.engine.apply_sets import apply_sets
 from ipvskit.engine.apply_settings import apply_settings
+from ipvskit.engine.changes import segments_of
 from ipvskit.engine.keys import AddressKey, DeviceKey, RealKey, ServiceKey, SetKey
 from ipvskit.engine.order import phase
 from ipvskit.engine.plan import Action, Plan
+from ipvskit.engine.real_segment import RealSegment
 from ipvskit.engine.stale import check_stale
 from ipvskit.engine.verdicts import Verdicts
 from ipvskit.errors import GuardRefused, InvalidConfig, IpvskitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ipvskit.engine.handle import Handle
     from ipvskit.engine.ledger import Ledger
@@ -66,22 +69,39 @@ class _Applying:
 
     def run(self) -> None:
         """Work the plan off, phase by phase."""
-        changes = sorted(enumerate(self._plan.changes), key=lambda each: phase(each[1]))
-        for _, group in groupby(changes, key=lambda each: phase(each[1])):
-            work = list(group)
-            if self._verdicts.stopped:
-                break
-            self._refused(work)
-            work = self._verdicts.open(work)
-            if not work or self._verdicts.stopped:
+        for start, segment in segments_of(self._plan.changes):
+            if isinstance(segment, RealSegment):
+                self._work(range(start, start + len(segment)), partial(self._rows, segment, start))
                 continue
-            try:
-                self._executor(work)(work)
-            except IpvskitError as error:
-                # The kernel cannot be asked any more, or not for this.
-                for place, _ in self._verdicts.open(work):
-                    self._verdicts.failed(place, error)
+            changes = sorted(enumerate(segment, start), key=lambda each: phase(each[1]))
+            for _, group in groupby(changes, key=lambda each: phase(each[1])):
+                work = list(group)
+                self._work([place for place, _ in work], partial(self._changes, work))
         self._drainer.finish()
+
+    def _work(self, places: Sequence[int], make: Callable[[], None]) -> None:
+        if self._verdicts.stopped:
+            return
+        try:
+            make()
+        except IpvskitError as error:
+            # The kernel cannot be asked any more, or not for this.
+            for place in places:
+                if self._verdicts.status(place) is None:
+                    self._verdicts.failed(place, error)
+
+    def _rows(self, segment: RealSegment, start: int) -> None:
+        if self._verdicts.stop:
+            # One by one, so that nothing is on its way behind a failure.
+            apply_reals(self._kernel, list(enumerate(segment, start)), self._verdicts)
+        else:
+            apply_rows(self._kernel, segment, start, self._verdicts)
+
+    def _changes(self, work: list[Work]) -> None:
+        self._refused(work)
+        work = self._verdicts.open(work)
+        if work and not self._verdicts.stopped:
+            self._executor(work)(work)
 
     def _refused(self, work: list[Work]) -> None:
         for place, change in work:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ipvskit.engine.apply_services import delete_real, run_operations
+from ipvskit.engine.changes import segments_of
 from ipvskit.engine.drain import Drain, Drained, Draining
 from ipvskit.engine.keys import AddressKey, RealKey
 from ipvskit.engine.plan import Action
@@ -41,7 +42,14 @@ class Drainer:
         self._busy: set[IPAddress | None] = set()
         self._remembered = dict(plan.basis.draining) if plan.basis is not None else {}
         #: What is still on its way out.
-        self._going = {key for change in plan.changes if change.action is Action.DRAIN for key, _ in _reals_of(change)}
+        self._going = {
+            key
+            for _, segment in segments_of(plan.changes)
+            if isinstance(segment, tuple)
+            for change in segment
+            if change.action is Action.DRAIN
+            for key, _ in _reals_of(change)
+        }
 
     def run(self, work: Sequence[Work]) -> None:
         """Drain real servers, or whole services."""

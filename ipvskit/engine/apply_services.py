@@ -5,7 +5,8 @@ Knows: the bulk calls, and how a failure is told from a race that came out right
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from ipvskit.engine.keys import RealKey
 from ipvskit.engine.plan import Action
@@ -23,15 +24,16 @@ from ipvskit.ipvs.report import BulkReport
 from ipvskit.ipvs.wanted import compare, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from ipvskit.engine.handle import Handle
     from ipvskit.engine.plan import Change
+    from ipvskit.engine.real_segment import RealSegment
     from ipvskit.engine.verdicts import Verdicts, Work
     from ipvskit.model.key import ServiceKey
     from ipvskit.model.service import VirtualService
 
-__all__ = ["apply_reals", "apply_services", "run_operations"]
+__all__ = ["apply_reals", "apply_rows", "apply_services", "run_operations"]
 
 #: From so many real servers on, a service whose scheduler makes its table anew for each of them gets the scheduler last: that costs the kernel
 #: a grace period (about 15 ms), each table 0.1 to 0.6 ms.
@@ -61,6 +63,32 @@ def apply_reals(kernel: Handle, work: Sequence[Work], verdicts: Verdicts) -> Non
         Action.DELETE: lambda change: delete_real(_real_key(change)),
     }
     run_operations(kernel, work, verdicts, make[work[0][1].action])
+
+
+def apply_rows(kernel: Handle, segment: RealSegment, start: int, verdicts: Verdicts) -> None:
+    """Make changes of real servers from rows; `start` is the place of the first one."""
+    report = kernel.ipvs.bulk_packed(len(segment), segment.requests, segment.operation)
+    _settle(kernel, _Placed(segment, start), report, verdicts)
+
+
+class _Placed(Sequence["Work"]):
+    """The changes of a segment with their places."""
+
+    def __init__(self, segment: RealSegment, start: int) -> None:
+        self._segment, self._start = segment, start
+
+    def __len__(self) -> int:
+        return len(self._segment)
+
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - an index or a slice
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        return self._start + index, self._segment[index]
+
+    @property
+    def places(self) -> range:
+        """All places."""
+        return range(self._start, self._start + len(self._segment))
 
 
 def run_operations(
@@ -108,11 +136,12 @@ def _settle(kernel: Handle, work: Sequence[Work], report: BulkReport, verdicts: 
     errors: dict[int, list[IpvskitError]] = {}
     for failure in report.failures:
         errors.setdefault(failure.index, []).append(failure.error)
+    places = work.places if isinstance(work, _Placed) else [place for place, _ in work]
     if not errors:
-        verdicts.done(place for place, _ in work)
+        verdicts.done(places)
         return
     tried = max(errors) + 1 if report.stopped else len(work)
-    verdicts.done(place for at, (place, _) in enumerate(work[:tried]) if at not in errors)
+    verdicts.done([place for at, place in enumerate(places[:tried]) if at not in errors])
     keys = dict.fromkeys(_service_of(work[at][1]) for at in errors)
     try:
         now = dict(kernel.ipvs.held_of(keys))

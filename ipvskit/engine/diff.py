@@ -63,10 +63,11 @@ def diff(
     foreign: list[Key] = []
     held: dict[str, int] = {}
     for part in parts:
-        changes += part[0]
-        foreign += part[1]
-        held |= part[2]
-    return Plan(in_order(changes), tuple(foreign), held, not state, False, drain, snapshot)
+        changes += part.changes
+        foreign += part.foreign
+        held |= part.held
+    ordered = in_order(changes, parts[-1].segments)
+    return Plan(ordered, tuple(foreign), held, not state, False, drain, snapshot)
 
 
 def _check_timeouts(value: object) -> None:

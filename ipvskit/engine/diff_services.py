@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ipvskit._native.pairs import pairs
 from ipvskit.engine.keys import Key, RealKey, ServiceKey, service_order
 from ipvskit.engine.part import Part, check_scope, owned
 from ipvskit.engine.plan import Action, Change
+from ipvskit.engine.real_segment import RealSegment
 from ipvskit.ipvs.wanted import REALS_DIFFER, SERVICE_DIFFERS, Wanted, identity_of
 
 if TYPE_CHECKING:
@@ -19,10 +21,13 @@ if TYPE_CHECKING:
     from ipvskit.engine.scope import Scope
     from ipvskit.engine.snapshot import Snapshot
     from ipvskit.engine.state import State
+    from ipvskit.ipvs.wanted import Comparison
     from ipvskit.model.real import RealServer
     from ipvskit.model.service import VirtualService
 
 __all__ = ["diff_services"]
+
+_ACTIONS = (Action.ADD, Action.EDIT, Action.EDIT, Action.DELETE)
 
 
 def diff_services(snapshot: Snapshot, state: State, scope: Scope | None, drain: Drain | None) -> Part:
@@ -33,7 +38,8 @@ def diff_services(snapshot: Snapshot, state: State, scope: Scope | None, drain: 
 class _Services:
     def __init__(self, snapshot: Snapshot, state: State, scope: Scope | None, drain: Drain | None) -> None:
         self._snapshot, self._state, self._scope, self._drain = snapshot, state, scope, drain
-        self._part = Part([], [], {})
+        self._segments: list[tuple[RealSegment, bool]] = []
+        self._part = Part([], [], {}, self._segments)
 
     def run(self) -> Part:
         state, only = self._state, self._snapshot.only
@@ -49,7 +55,7 @@ class _Services:
             missing = set(found.missing)
             services = (state.services[key] for key in keys if identity_of(key) in missing)
             self._part.changes.extend(Change(Action.ADD, service.key, None, service) for service in services)
-        self._differing(found.differing)
+        self._differing(self._as_rows(found, wanted))
         self._unwanted(found.unwanted)
         self._count()
         return self._part
@@ -64,7 +70,8 @@ class _Services:
     def _count(self) -> None:
         held = self._snapshot.services
         scope = self._scope
-        if scope is None or not any(change.deletes for change in self._part.changes):
+        deletes = any(change.deletes for change in self._part.changes)
+        if scope is None or not (deletes or any(segment.deletes for segment, _ in self._segments)):
             # Only guards ask, and only where something is deleted.
             return
         mine = [place for place, key in enumerate(held.keys_in_order) if key in scope]
@@ -72,6 +79,35 @@ class _Services:
         self._part.held["real servers"] = sum(held.counts[place] for place in mine)
 
     # --- services that are not as wanted ---------------------------------------------------------------------------------------------
+
+    def _as_rows(self, found: Comparison, wanted: Wanted) -> list[tuple[int, int]]:
+        """Of real servers that differ, make rows where that will do; returns what has to be looked at as values."""
+        held = self._snapshot.services
+        chosen = bytearray(len(held))
+        rest: list[tuple[int, int]] = []
+        for place, bits in found.differing:
+            if (
+                bits & REALS_DIFFER
+                and not wanted.keeps(held.identities[place])
+                and self._plainly(held.keys_in_order[place])
+            ):
+                chosen[place] = 1
+                bits &= ~REALS_DIFFER
+            if bits:
+                rest.append((place, bits))
+        if not any(chosen):
+            return rest
+        arranged = found.arrangement
+        packed = pairs(held.real_rows, held.counts, arranged.reals, arranged.counts, chosen)
+        for action, some, lowers in zip(_ACTIONS, packed, (False, False, True, False), strict=True):
+            if some:
+                segment = RealSegment(action, some, held, arranged, self._state.services)
+                self._segments.append((segment, lowers))
+        return rest
+
+    def _plainly(self, key: ServiceKey) -> bool:
+        """Whether what is not wanted of this service's real servers is deleted, without further ado."""
+        return owned(key, self._scope) and (self._drain is None or not self._drain.waits(key))
 
     def _differing(self, places: Sequence[tuple[int, int]]) -> None:
         services = self._snapshot.services.values_at([place for place, _ in places])

@@ -28,6 +28,7 @@ __all__ = [
     "SetKey",
     "SysctlKey",
     "TimeoutsKey",
+    "owner",
     "parse_key",
     "sort_key",
 ]
@@ -127,6 +128,13 @@ def parse_key(text: object) -> Key:
             raise InvalidConfig("key", text, '"daemon:master" or "daemon:backup"')
         return DaemonKey(DaemonRole(name))
     return SetKey(name) if kind == "set" else DeviceKey(name) if kind == "device" else SysctlKey(name)
+
+
+def owner(key: Key) -> Key:
+    """What the object belongs to: real servers to their service, addresses to their device, everything else to itself."""
+    if isinstance(key, RealKey):
+        return key.service
+    return DeviceKey(key.device) if isinstance(key, AddressKey) else key
 
 
 _ORDER = {

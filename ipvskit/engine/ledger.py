@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ipvskit.engine.changes import segments_of
 from ipvskit.engine.drain import Drained
 from ipvskit.engine.files import write_whole
-from ipvskit.engine.keys import AddressKey, DeviceKey, Key, RealKey, ServiceKey, parse_key
+from ipvskit.engine.keys import Key, RealKey, ServiceKey, owner, parse_key
 from ipvskit.engine.plan import Action
+from ipvskit.engine.real_segment import RealSegment
 from ipvskit.engine.report import Status
 from ipvskit.engine.scope import Scope
 from ipvskit.errors import InvalidConfig
@@ -54,32 +56,38 @@ class Ledger:
 
     def begin(self, plan: Plan) -> None:
         """Note what a plan is about to make."""
-        made = {_owned(change.key) for change in plan.changes if change.after is not None and change.refused is None}
+        made: set[Key] = set()
+        for _, segment in segments_of(plan.changes):
+            if isinstance(segment, RealSegment):
+                made |= set() if segment.deletes else set(segment.service_keys())
+            else:
+                made |= {owner(one.key) for one in segment if one.after is not None and one.refused is None}
         self._write(self.keys | made)
 
     def finish(self, plan: Plan, report: ApplyReport, draining: dict[RealKey, Drained]) -> None:
         """Note what a plan made and deleted."""
-        gone = {
-            outcome.change.key
-            for outcome in report.outcomes
-            if outcome.change.after is None and outcome.status in {Status.DONE, Status.ALREADY}
-        }
-        # What failed may be there all the same, so it stays noted; what was not tried is not.
-        untried = {
-            _owned(outcome.change.key)
-            for outcome in report.outcomes
-            if outcome.change.action is Action.ADD and outcome.status is Status.SKIPPED
-        }
+        gone: set[Key] = set()
+        untried: set[Key] = set()
+        for start, segment in segments_of(plan.changes):
+            if isinstance(segment, RealSegment):
+                continue
+            for place, change in enumerate(segment, start):
+                status = report.outcomes.status(place)
+                if change.after is None and status in {Status.DONE, Status.ALREADY}:
+                    gone.add(change.key)
+                # What failed may be there all the same, so it stays noted; what was not tried is not.
+                elif change.action is Action.ADD and status is Status.SKIPPED:
+                    untried.add(change.key)
         self.draining = dict(draining)
-        self._write(self.keys - {key for key in gone if not isinstance(key, RealKey | AddressKey)} - untried)
+        self._write(self.keys - gone - untried)
 
     def claim(self, *keys: Key | str) -> None:
         """Note that these are the controller's own, whoever made them. Raises InvalidConfig."""
-        self._write(self.keys | {_owned(parse_key(key)) for key in keys})
+        self._write(self.keys | {owner(parse_key(key)) for key in keys})
 
     def release(self, *keys: Key | str) -> None:
         """Forget these: they are left alone from now on. Raises InvalidConfig."""
-        self._write(self.keys - {_owned(parse_key(key)) for key in keys})
+        self._write(self.keys - {owner(parse_key(key)) for key in keys})
 
     def _write(self, keys: frozenset[Key] | set[Key]) -> None:
         self.keys = frozenset(keys)
@@ -111,10 +119,3 @@ class Ledger:
                 self.draining[key] = Drained(float(one["since"]), int(one["weight"]))
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidConfig("ledger", str(self.path), f"a file that Ledger wrote ({error})") from None
-
-
-def _owned(key: Key) -> Key:
-    """Real servers belong to their service, addresses to their device."""
-    if isinstance(key, RealKey):
-        return key.service
-    return DeviceKey(key.device) if isinstance(key, AddressKey) else key

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ipvskit.engine.changes import Changes
 from ipvskit.engine.keys import AddressKey, DaemonKey, DeviceKey, RealKey, ServiceKey, SetKey, SysctlKey, TimeoutsKey
 from ipvskit.engine.plan import Action, Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from ipvskit.engine.real_segment import RealSegment
 
 __all__ = ["PHASES", "in_order", "phase"]
 
@@ -53,12 +56,21 @@ def phase(change: Change) -> int:
     return _RANKS[type(change.key), change.action]
 
 
-def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
+def in_order(changes: Iterable[Change], segments: Iterable[tuple[RealSegment, bool]] = ()) -> Changes:
     """Changes by phase; within one they stay as they come, but sets come before the lists that hold them, and go after them.
 
-    Of weights, those that grow come before those that shrink.
+    `segments` are changes of real servers, each with whether it lowers weights: those that grow come first.
     """
-    return tuple(sorted(changes, key=_rank))
+    found: dict[tuple[int, int], list[Change]] = {}
+    for change in changes:
+        found.setdefault(_rank(change), []).append(change)
+    rows = {(_RANKS[RealKey, segment.action], int(lowers)): segment for segment, lowers in segments}
+    ordered: list[tuple[Change, ...] | RealSegment] = []
+    for rank in sorted(found.keys() | rows.keys()):
+        ordered.append(tuple(found.get(rank, ())))
+        if rank in rows:
+            ordered.append(rows[rank])
+    return Changes(ordered)
 
 
 def _rank(change: Change) -> tuple[int, int]:

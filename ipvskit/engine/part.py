@@ -11,8 +11,11 @@ from ipvskit.engine.scope import Scope
 from ipvskit.errors import InvalidConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ipvskit.engine.keys import Key
     from ipvskit.engine.plan import Change
+    from ipvskit.engine.real_segment import RealSegment
     from ipvskit.engine.snapshot import Snapshot
 
 __all__ = ["Part", "check_scope", "owned"]
@@ -24,6 +27,8 @@ class Part(NamedTuple):
     changes: list[Change]
     foreign: list[Key]
     held: dict[str, int]
+    #: Changes of real servers as rows, each with whether it lowers weights.
+    segments: Sequence[tuple[RealSegment, bool]] = ()
 
 
 def check_scope(key: Key, scope: Scope | None, snapshot: Snapshot) -> None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from ipvskit.engine.keys import AddressKey, DeviceKey, RealKey, ServiceKey, SetKey
+from ipvskit.engine.changes import segments_of
+from ipvskit.engine.keys import AddressKey, DeviceKey, RealKey, ServiceKey, SetKey, owner
+from ipvskit.engine.real_segment import RealSegment
 from ipvskit.errors import GuardRefused, InvalidConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ipvskit.engine.drain import Drain
     from ipvskit.engine.keys import Key
@@ -96,7 +98,7 @@ class Plan:
     kind. Printed, every change is a line with `+`, `~`, `±` or `-` and the fields that change.
     """
 
-    changes: tuple[Change, ...] = ()
+    changes: Sequence[Change] = ()
     foreign: tuple[Key, ...] = ()
     held: Mapping[str, int] = field(default_factory=dict)
     #: Whether the desired state was empty: a question, not an order.
@@ -115,21 +117,25 @@ class Plan:
     def __iter__(self) -> Iterator[Change]:
         return iter(self.changes)
 
+    def owners(self) -> list[Key]:
+        """The keys of all objects that it is about, real servers told by their services and addresses by their devices."""
+        found: dict[Key, None] = {}
+        for _, segment in segments_of(self.changes):
+            if isinstance(segment, RealSegment):
+                found |= dict.fromkeys(segment.service_keys())
+            else:
+                found |= dict.fromkeys(owner(change.key) for change in segment)
+        return list(found)
+
     def deletions(self) -> dict[str, int]:
         """How many objects it deletes, by kind; real servers of deleted services, entries of deleted sets and the like count too."""
         found = dict.fromkeys(_KINDS, 0)
-        for change in self.changes:
-            if change.entries is not None:
-                found["entries"] += len(change.entries.removed)
-            if not change.deletes:
+        for _, segment in segments_of(self.changes):
+            if isinstance(segment, RealSegment):
+                found["real servers"] += len(segment) if segment.deletes else 0
                 continue
-            found[_KIND_OF.get(type(change.key), "daemons")] += 1
-            if isinstance(change.key, ServiceKey):
-                found["real servers"] += len(change.before.reals)
-            elif isinstance(change.key, SetKey) and change.before.entries is not None:
-                found["entries"] += len(change.before.entries)
-            elif isinstance(change.key, DeviceKey):
-                found["addresses"] += len(change.before.addresses)
+            for change in segment:
+                _count(change, found)
         return found
 
     def guard(self, max_deletes: float = 0.25) -> Plan:
@@ -156,8 +162,12 @@ class Plan:
     def summary(self) -> str:
         """`3 to add, 1 to edit, 0 to replace, 2 to delete`."""
         counts = {"add": 0, "edit": 0, "replace": 0, "delete": 0}
-        for change in self.changes:
-            counts["delete" if change.deletes else change.action.value] += 1
+        for _, segment in segments_of(self.changes):
+            if isinstance(segment, RealSegment):
+                counts["delete" if segment.deletes else segment.action.value] += len(segment)
+                continue
+            for change in segment:
+                counts["delete" if change.deletes else change.action.value] += 1
         return ", ".join(f"{count} to {what}" for what, count in counts.items() if count or what != "replace")
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,6 +183,20 @@ class Plan:
         from ipvskit.engine.plan_text import plan_text
 
         return plan_text(self)
+
+
+def _count(change: Change, found: dict[str, int]) -> None:
+    if change.entries is not None:
+        found["entries"] += len(change.entries.removed)
+    if not change.deletes:
+        return
+    found[_KIND_OF.get(type(change.key), "daemons")] += 1
+    if isinstance(change.key, ServiceKey):
+        found["real servers"] += len(change.before.reals)
+    elif isinstance(change.key, SetKey) and change.before.entries is not None:
+        found["entries"] += len(change.before.entries)
+    elif isinstance(change.key, DeviceKey):
+        found["addresses"] += len(change.before.addresses)
 
 
 _KIND_OF: dict[type, str] = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ipvskit.engine.apply import apply
 from ipvskit.engine.diff import diff
-from ipvskit.engine.keys import AddressKey, DaemonKey, DeviceKey, RealKey, ServiceKey, SetKey, SysctlKey, TimeoutsKey
+from ipvskit.engine.keys import DaemonKey, DeviceKey, ServiceKey, SetKey, SysctlKey, TimeoutsKey
 from ipvskit.engine.plan import Plan
 from ipvskit.engine.report import Status
 from ipvskit.engine.scope import Scope
@@ -58,7 +58,7 @@ class Reconciled:
     @property
     def unfinished(self) -> tuple[Change, ...]:
         """What is still to do and not under way."""
-        waiting = {outcome.change.key for outcome in self.report.outcomes if outcome.status is Status.DRAINING}
+        waiting = {outcome.change.key for outcome in self.report.outcomes.of(Status.DRAINING)}
         return tuple(change for change in self.left if change.key not in waiting)
 
     @property
@@ -107,7 +107,7 @@ def reconcile(
     reports: list[ApplyReport] = []
     for attempt in range(1, attempts + 1):
         plan = plan_of(snapshot).guard(max_deletes)
-        touched |= dict.fromkeys(change.key for change in plan.changes)
+        touched |= dict.fromkeys(plan.owners())
         try:
             reports.append(apply(kernel, plan, ledger=ledger))
         except StalePlan:
@@ -125,15 +125,9 @@ def reconcile(
 
 def _back(kernel: Handle, before: Snapshot, touched: Sequence[Key]) -> ApplyReport:
     """To what was there before, for everything that was touched. A plan turned around would lose the real servers of deleted services."""
-    keys = dict.fromkeys(_owner(key) for key in touched)
+    keys = dict.fromkeys(touched)
     undo = diff(take(kernel, keys), _part(before, keys), scope=Scope(keys=keys))
     return apply(kernel, undo.guard(1.0))
-
-
-def _owner(key: Key) -> Key:
-    if isinstance(key, RealKey):
-        return key.service
-    return DeviceKey(key.device) if isinstance(key, AddressKey) else key
 
 
 def _part(snapshot: Snapshot, keys: Iterable[Key]) -> State:

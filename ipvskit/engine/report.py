@@ -5,18 +5,22 @@ Knows: one outcome for every change. Must not know: how it came to that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from ipvskit.report import Report
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ipvskit.engine.drain import Draining
     from ipvskit.engine.plan import Change
     from ipvskit.errors import IpvskitError
 
-__all__ = ["ApplyReport", "Outcome", "Status"]
+__all__ = ["ApplyReport", "Outcome", "Outcomes", "Status", "Verdict"]
 
 
 class Status(StrEnum):
@@ -49,6 +53,54 @@ class Outcome:
         return f"{self.status}: {self.change.action} {self.change.key}{why}"
 
 
+Verdict = tuple[Status, "IpvskitError | None", str, Any]
+
+
+class Outcomes(Sequence[Outcome]):
+    """One outcome for every change, made when somebody looks."""
+
+    __slots__ = ("_changes", "_verdicts")
+
+    def __init__(self, changes: Sequence[Change] = (), verdicts: Sequence[Verdict] = ()) -> None:
+        self._changes, self._verdicts = changes, verdicts
+
+    def status(self, place: int) -> Status:
+        """What became of the change at a place of the plan."""
+        return self._verdicts[place][0]
+
+    def of(self, *statuses: Status) -> Iterator[Outcome]:
+        """Those with one of these statuses."""
+        wanted = set(statuses)
+        return (self[place] for place, verdict in enumerate(self._verdicts) if verdict[0] in wanted)
+
+    def counts(self) -> Counter[Status]:
+        """How many there are of each status."""
+        return Counter(verdict[0] for verdict in self._verdicts)
+
+    def __len__(self) -> int:
+        return len(self._verdicts)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return (Outcome(change, *verdict) for change, verdict in zip(self._changes, self._verdicts, strict=True))
+
+    @overload
+    def __getitem__(self, index: int) -> Outcome: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Outcome, ...]: ...
+    def __getitem__(self, index: int | slice) -> Outcome | tuple[Outcome, ...]:
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        return Outcome(self._changes[index], *self._verdicts[index])
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, Outcomes | tuple) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment] # sets' entries can be changed
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} outcomes>"
+
+
 @dataclass(frozen=True, slots=True)
 class ApplyReport(Report):
     """What `apply` did: an outcome for every change of the plan, in its order.
@@ -57,7 +109,7 @@ class ApplyReport(Report):
     nothing to come back for). `stopped` says that a failure ended the call (`on_error="stop"`).
     """
 
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: Outcomes = field(default_factory=Outcomes)
     draining: tuple[Draining, ...] = ()
     requeue_after: float | None = None
     stopped: bool = False
@@ -65,19 +117,17 @@ class ApplyReport(Report):
     @property
     def failures(self) -> tuple[Outcome, ...]:  # type: ignore[override] # a base without slots only names it
         """The outcomes of changes that failed."""
-        return tuple(outcome for outcome in self.outcomes if outcome.status is Status.FAILED)
+        return tuple(self.outcomes.of(Status.FAILED))
 
     @property
     def converged(self) -> bool:
         """Whether everything is as it was to be: nothing failed, nothing was left out, nothing drains."""
-        return all(outcome.status in {Status.DONE, Status.ALREADY} for outcome in self.outcomes)
+        return not self.outcomes.counts().keys() - {Status.DONE, Status.ALREADY}
 
     def counts(self) -> dict[str, int]:
         """How many outcomes there are of each status."""
-        found = dict.fromkeys((str(status) for status in Status), 0)
-        for outcome in self.outcomes:
-            found[outcome.status] += 1
-        return found
+        found = self.outcomes.counts()
+        return {str(status): found[status] for status in Status}
 
     def to_dict(self) -> dict[str, Any]:
         """For machines: {"version": 1, "outcomes": [{"action", "key", "status", "error", "reason"}], "draining": [...], "requeue_after": seconds}."""

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 from ipvskit.engine.apply_services import same_services
 from ipvskit.engine.apply_sets import same_sets
+from ipvskit.engine.changes import segments_of
 from ipvskit.engine.diff_devices import address_identity
 from ipvskit.engine.diff_settings import same_daemon
-from ipvskit.engine.keys import DaemonKey, DeviceKey, RealKey, ServiceKey, SetKey, SysctlKey, TimeoutsKey
+from ipvskit.engine.keys import DaemonKey, DeviceKey, RealKey, ServiceKey, SetKey, SysctlKey, TimeoutsKey, owner
 from ipvskit.engine.plan import Action
+from ipvskit.engine.real_segment import RealSegment
 from ipvskit.errors import InterfaceNotFound, StalePlan
+from ipvskit.ipvs.wanted import identity_of
 from ipvskit.model.daemon import SyncDaemon
 from ipvskit.sets.differences import differences
 
@@ -39,14 +42,19 @@ _FEW = 256
 
 def check_stale(kernel: Handle, plan: Plan) -> None:
     """Raises StalePlan for what is neither as the plan saw it nor as it wants it."""
-    changes = [change for change in plan.changes if change.refused is None]
     by_kind: dict[type, list[Change]] = {}
-    for change in changes:
-        by_kind.setdefault(type(change.key), []).append(change)
+    segments: list[RealSegment] = []
+    for _, segment in segments_of(plan.changes):
+        if isinstance(segment, RealSegment):
+            segments.append(segment)
+            continue
+        for change in segment:
+            if change.refused is None:
+                by_kind.setdefault(type(change.key), []).append(change)
     stale: list[Key] = []
     services = by_kind.get(ServiceKey, []) + by_kind.get(RealKey, [])
-    if services:
-        stale += _Services(kernel, plan, services).stale()
+    if services or segments:
+        stale += _Services(kernel, plan, services, segments).stale()
     stale += _sets(kernel, by_kind.get(SetKey, []))
     stale += _devices(kernel, by_kind.get(DeviceKey, []))
     stale += _settings(kernel, by_kind)
@@ -58,35 +66,44 @@ def check_stale(kernel: Handle, plan: Plan) -> None:
 
 
 class _Services:
-    def __init__(self, kernel: Handle, plan: Plan, changes: list[Change]) -> None:
-        self._kernel, self._plan = kernel, plan
+    def __init__(self, kernel: Handle, plan: Plan, changes: list[Change], segments: list[RealSegment]) -> None:
+        self._kernel, self._segments = kernel, segments
+        self._basis = plan.basis.services if plan.basis is not None else None
         self._by_service: dict[ServiceKey, list[Change]] = {}
         for change in changes:
-            key: ServiceKey = change.key.service if isinstance(change.key, RealKey) else change.key  # type: ignore[assignment]
-            self._by_service.setdefault(key, []).append(change)
+            self._by_service.setdefault(owner(change.key), []).append(change)  # type: ignore[arg-type] # a service
+        for segment in segments:
+            for key in segment.service_keys():
+                self._by_service.setdefault(key, [])
 
     def stale(self) -> Iterable[Key]:
         added = [
             key
-            for key, changes in self._by_service.items()
-            if changes[0].action is Action.ADD and changes[0].key == key
+            for key, some in self._by_service.items()
+            if some and some[0].action is Action.ADD and some[0].key == key
         ]
         fresh = set(added)
         there = list(self._read(added, bare=True)) if added else []
-        others = [key for key in self._by_service if key not in fresh]
-        now = self._read(others + there) if others or there else None
-        found: list[Key] = []
-        basis = self._plan.basis.services if self._plan.basis is not None else None
-        doubtful = [key for key in others + there if basis is None or now is None or not _same_bytes(basis, now, key)]
-        for key in doubtful:
-            held = now.get(key) if now is not None else None
-            found += [change.key for change in self._by_service[key] if not _fits(change, held)]
+        others = [key for key in self._by_service if key not in fresh] if fresh else list(self._by_service)
+        if not others and not there:
+            return []
+        now = self._read(others + there)
+        basis = self._basis
+        if basis is not None and not there and now.same_as(basis):
+            return []
+        doubtful = [key for key in others + there if basis is None or not _same_bytes(basis, now, key)]
+        return [change.key for key in doubtful for change in self._changes(key) if not _fits(change, now.get(key))]
+
+    def _changes(self, key: ServiceKey) -> list[Change]:
+        found = list(self._by_service[key])
+        for segment in self._segments:
+            found += segment.changes_of(key)
         return found
 
     def _read(self, keys: list[ServiceKey], *, bare: bool = False) -> HeldServices:
         if len(keys) <= _FEW:
             return self._kernel.ipvs.held_of(keys, reals=not bare)
-        return self._kernel.ipvs.held(set(keys).__contains__, reals=not bare)
+        return self._kernel.ipvs.held(only={identity_of(key) for key in keys}, reals=not bare)
 
 
 def _same_bytes(basis: HeldServices, now: HeldServices, key: ServiceKey) -> bool:

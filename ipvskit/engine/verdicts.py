@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipvskit.engine.report import ApplyReport, Outcome, Status
+from ipvskit.engine.report import ApplyReport, Outcomes, Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ class Verdicts:
 
     def __init__(self, plan: Plan, *, stop: bool) -> None:
         self._plan = plan
-        self._found: list[tuple[Status, IpvskitError | None, str, Any] | None] = [None] * len(plan.changes)
+        self._found: list[Verdict | None] = [None] * len(plan.changes)
         self._stop = stop
         self.stopped = False
         self.draining: list[Draining] = []
@@ -40,7 +40,10 @@ class Verdicts:
 
     def done(self, places: Iterable[int]) -> None:
         """These were made."""
-        verdict = (Status.DONE, None, "", None)
+        verdict: Verdict = (Status.DONE, None, "", None)
+        if isinstance(places, range) and self._found[places.start : places.stop].count(None) == len(places):
+            self._found[places.start : places.stop] = [verdict] * len(places)
+            return
         for place in places:
             if self._found[place] is None:
                 self._found[place] = verdict
@@ -73,8 +76,6 @@ class Verdicts:
 
     def report(self) -> ApplyReport:
         """All of it; what has no outcome was not tried."""
-        left = (Status.SKIPPED, None, "not tried, because of an earlier failure", None)
-        outcomes = tuple(
-            Outcome(change, *(found or left)) for change, found in zip(self._plan.changes, self._found, strict=True)
-        )
+        left: Verdict = (Status.SKIPPED, None, "not tried, because of an earlier failure", None)
+        outcomes = Outcomes(self._plan.changes, [found or left for found in self._found])
         return ApplyReport(outcomes, tuple(self.draining), self.requeue_after, self.stopped)

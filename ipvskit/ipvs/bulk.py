@@ -69,6 +69,16 @@ def add_services(backend: Backend, services: Iterable[VirtualService | str], on_
     return call.all(portions, call.add_all)
 
 
+def run_packed(
+    backend: Backend, count: int, requests: Callable[[int, int], bytes], operation: Callable[[int], Operation]
+) -> BulkReport:
+    """The same for requests that are packed already, some at a time; `operation` says what a single one is, and is asked only where that matters."""
+    call = _Run(backend, "continue")
+    for start in range(0, count, PORTION):
+        call.packed(requests(start, min(start + PORTION, count)), start, operation)
+    return call.report()
+
+
 class _Run:
     """One bulk call."""
 
@@ -103,6 +113,16 @@ class _Run:
             error.add_note(f"of the bulk call until then: {self._report(stopped=True)}")
             raise
         return self._report(stopped)
+
+    def packed(self, requests: bytes, start: int, operation: Callable[[int], Operation]) -> None:
+        """Execute packed requests, numbered from `start`."""
+        self._execute_all(
+            requests, len(requests) // records.REQUEST_SIZE, lambda at: (start + at, operation(start + at))
+        )
+
+    def report(self) -> BulkReport:
+        """What became of it all."""
+        return self._report(False)
 
     def _report(self, stopped: bool) -> BulkReport:
         return BulkReport(self._done, tuple(self._failures), tuple(self._skipped), stopped)
@@ -223,13 +243,13 @@ class _Run:
 
     def _execute(self, requests: list[bytes], subject: Callable[[int], tuple[int, Operation]]) -> set[int]:
         """Send; note what became of each; returns which failed."""
-        if not requests:
-            return set()
-        packed = b"".join(requests)
+        return self._execute_all(b"".join(requests), len(requests), subject) if requests else set()
+
+    def _execute_all(self, packed: bytes, count: int, subject: Callable[[int], tuple[int, Operation]]) -> set[int]:
         try:
-            execution = self._backend.execute(packed, len(requests))
+            execution = self._backend.execute(packed, count)
         except (TimedOut, ProtocolError):
-            execution = Execution(lost=[range(len(requests))])
+            execution = Execution(lost=[range(count)])
         failed: dict[int, IpvskitError] = {}
         answered = {answer.index for answer in execution.answers}
         for answer in execution.answers:
@@ -247,7 +267,7 @@ class _Run:
         for at in sorted(failed):
             index, operation = subject(at)
             self._failures.append(Failure(index, operation, failed[at]))
-        self._done += len(requests) - len(failed)
+        self._done += count - len(failed)
         return set(failed)
 
     def _unknown(self, operation: Operation) -> IpvskitError | None:

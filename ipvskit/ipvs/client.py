@@ -24,7 +24,7 @@ from ipvskit.model.service import VirtualService
 from ipvskit.model.status import RealServerStatus, ServiceStatus, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from ipvskit.ipvs.backend import Backend
     from ipvskit.ipvs.holding import HeldServices
@@ -91,9 +91,18 @@ class Ipvs:
             errno.ENOENT, "the service has no such real server", operation="get real server", key=where
         )
 
-    def held(self, wanted: Callable[[ServiceKey], bool] | None = None, *, reals: bool = True) -> HeldServices:
-        """All virtual services, or those whose keys are `wanted`, by key: as rows, of which values are made only when somebody looks."""
-        return Reader(self._backend).held(wanted, bare=not reals)
+    def held(
+        self,
+        wanted: Callable[[ServiceKey], bool] | None = None,
+        *,
+        only: Container[bytes] | None = None,
+        reals: bool = True,
+    ) -> HeldServices:
+        """All virtual services by key, or those whose keys are `wanted`: as rows, of which values are made only when somebody looks.
+
+        `only` are identities as rows have them (`HeldServices.identities`).
+        """
+        return Reader(self._backend).held(wanted, only, bare=not reals)
 
     def held_of(self, keys: Iterable[Key], *, reals: bool = True) -> HeldServices:
         """The same of these virtual services, as far as there are any; what is read is theirs only."""
@@ -262,6 +271,12 @@ class Ipvs:
         `on_error="stop"` the first failure ends the call; operations then go out one by one, which is much slower.
         """
         return bulk.run(self._backend, wanted, on_error)
+
+    def bulk_packed(
+        self, count: int, requests: Callable[[int, int], bytes], operation: Callable[[int], Operation]
+    ) -> BulkReport:
+        """The same for requests that are packed already: `requests(start, stop)` gives some of them, `operation` says what a single one is."""
+        return bulk.run_packed(self._backend, count, requests, operation)
 
     def _do(self, operation: Operation) -> None:
         report = bulk.run(self._backend, [operation])

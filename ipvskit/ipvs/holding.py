@@ -78,6 +78,15 @@ class HeldServices(Mapping["ServiceKey", "VirtualService"]):
         at = place * _SIZE
         return bytes(self.rows[at + 8 : at + SERVICE.size]), bytes(self.real_rows[slice(*self._span(place))])
 
+    def same_as(self, other: HeldServices) -> bool:
+        """Whether another reading found the same services in the same order, each with the same configuration and the same real servers."""
+        return (
+            self.identities == other.identities
+            and self.counts == other.counts
+            and self.real_rows == other.real_rows
+            and decode.service_configs(self.rows) == decode.service_configs(other.rows)
+        )
+
     def _span(self, place: int) -> tuple[int, int]:
         if self._ends is None:
             self._ends = [end * _REAL for end in accumulate(self.counts)]
@@ -101,6 +110,11 @@ class HeldServices(Mapping["ServiceKey", "VirtualService"]):
             # The kernel lists the newest first.
             yield tuple(found[start : start + count][::-1])
             start += count
+
+    def reals_at(self, rows: Sequence[int]) -> list[RealServer]:
+        """The real servers in these rows."""
+        some = b"".join([self.real_rows[row * _REAL : (row + 1) * _REAL] for row in rows])
+        return decode.real_columns(some, [], self._addresses, stats=False)[1]
 
     def select(self, places: Sequence[int]) -> HeldServices:
         """Only those at these places."""

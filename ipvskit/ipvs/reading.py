@@ -28,7 +28,7 @@ from ipvskit.model.address import Family
 from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from ipvskit.ipvs.backend import Backend, Rows
     from ipvskit.model.key import ServiceKey
@@ -189,39 +189,52 @@ class Reader:
 
     # --- rows as they are ------------------------------------------------------------------------------------------------------------
 
-    def held(self, wanted: Callable[[ServiceKey], bool] | None = None, *, bare: bool = False) -> HeldServices:
-        """All services, or those whose keys are wanted, as rows; with their real servers unless `bare`. Raises InconsistentDump."""
+    def held(
+        self,
+        wanted: Callable[[ServiceKey], bool] | None = None,
+        only: Container[bytes] | None = None,
+        *,
+        bare: bool = False,
+    ) -> HeldServices:
+        """All services, or those whose keys are `wanted`, or only those with these identities, as rows; with their real servers unless `bare`.
+
+        Raises InconsistentDump.
+        """
         if bare:
-            rows = self._chosen(self._service_rows(), wanted)
+            rows = self._chosen(self._service_rows(), wanted, only)
             return HeldServices(rows, bytearray(), array("I", bytes(len(rows) // SERVICE_ROW.size * 4)), bare=True)
         first, clean, _ = self._service_reading()
-        rows = self._chosen(first, wanted)
+        rows = self._chosen(first, wanted, only)
         identities = decode.service_identities(rows)
         portions = self._raw_portions(identities)
         again, too, _ = self._service_reading()
         if clean and too and decode.service_configs(first) == decode.service_configs(again):
             # Two readings that agree, and between them those of the real servers.
             return _joined(rows, portions)
-        again = self._chosen(self._service_rows(), wanted)
+        again = self._chosen(self._service_rows(), wanted, only)
         same = decode.service_identities(again)
         members = dict(zip(identities, _split(portions), strict=True))
         for _ in range(ATTEMPTS):
             new = [identity for identity in same if identity not in members]
             members.update(zip(new, _split(self._raw_portions(new)), strict=True))
-            again, identities = self._chosen(self._service_rows(), wanted), same
+            again, identities = self._chosen(self._service_rows(), wanted, only), same
             same = decode.service_identities(again)
             if set(same) == set(identities):
                 return _arranged(again, [members[identity] for identity in same])
         raise InconsistentDump("virtual services with their real servers", ATTEMPTS, self._distinct(again))
 
-    def _chosen(self, rows: bytearray, wanted: Callable[[ServiceKey], bool] | None) -> bytearray:
-        if wanted is None:
+    def _chosen(
+        self, rows: bytearray, wanted: Callable[[ServiceKey], bool] | None, only: Container[bytes] | None
+    ) -> bytearray:
+        if wanted is not None:
+            keys = decode.service_keys(rows, self._addresses)
+            places = [place for place, key in enumerate(keys) if wanted(key)]
+        elif only is not None:
+            places = [place for place, one in enumerate(decode.service_identities(rows)) if one in only]
+        else:
             return rows
-        keys = decode.service_keys(rows, self._addresses)
         size = SERVICE_ROW.size
-        return bytearray().join(
-            rows[place * size : (place + 1) * size] for place, key in enumerate(keys) if wanted(key)
-        )
+        return bytearray().join([rows[place * size : (place + 1) * size] for place in places])
 
     def held_of(self, keys: Sequence[ServiceKey], *, bare: bool = False) -> HeldServices:
         """The services with these keys that there are, as rows. Raises InconsistentDump, and what refusals to be read mean."""

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from ipvskit.model.real import RealServer
     from ipvskit.model.service import VirtualService
 
-__all__ = ["REALS_DIFFER", "SERVICE_DIFFERS", "Comparison", "Packed", "Wanted", "compare", "identity_of", "pack"]
+__all__ = [
+    "REALS_DIFFER",
+    "SERVICE_DIFFERS",
+    "Arrangement",
+    "Comparison",
+    "Packed",
+    "Wanted",
+    "compare",
+    "identity_of",
+    "pack",
+]
 
 SERVICE_DIFFERS, REALS_DIFFER = native.SERVICE_DIFFERS, native.REALS_DIFFER
 
@@ -32,12 +42,13 @@ _REQUESTED = slice(HEAD.size, HEAD.size + SERVICE.size)
 
 
 class Packed(NamedTuple):
-    """A wanted service: what identifies it, its configuration, and its real servers one behind the other."""
+    """A wanted service: what identifies it, its configuration, and its real servers one behind the other. `keeps`: fields of those are kept."""
 
     identity: bytes
     config: bytes
     reals: bytes
     total: int
+    keeps: bool
 
 
 class Comparison(NamedTuple):
@@ -46,9 +57,10 @@ class Comparison(NamedTuple):
     differing: list[tuple[int, int]]
     missing: list[bytes]
     unwanted: list[int]
+    arrangement: Arrangement
 
 
-class _Arrangement(NamedTuple):
+class Arrangement(NamedTuple):
     """Wanted services side by side with held ones."""
 
     identities: list[bytes]
@@ -64,7 +76,7 @@ class Wanted:
 
     def __init__(self, services: Iterable[Packed]) -> None:
         self._packed = {packed.identity: packed for packed in services}
-        self._last: _Arrangement | None = None
+        self._last: Arrangement | None = None
 
     def compare(self, held: HeldServices) -> Comparison:
         """How what is held differs from what is wanted."""
@@ -73,9 +85,13 @@ class Wanted:
             last = self._last = self._arranged(held.identities)
         bits = native.differing(held.rows, held.real_rows, held.counts, last.configs, last.reals, last.counts)
         differing = [(place, what) for place, what in enumerate(bits) if what] if any(bits) else []
-        return Comparison(differing, last.missing, last.unwanted)
+        return Comparison(differing, last.missing, last.unwanted, last)
 
-    def _arranged(self, identities: list[bytes]) -> _Arrangement:
+    def keeps(self, identity: bytes) -> bool:
+        """Whether fields of this service's real servers are kept."""
+        return self._packed[identity].keeps
+
+    def _arranged(self, identities: list[bytes]) -> Arrangement:
         configs: list[bytes] = []
         reals: list[bytes] = []
         counts, unwanted = array("I"), []
@@ -94,7 +110,7 @@ class Wanted:
         if len(self._packed) != len(identities) - len(unwanted):
             known = set(identities)
             missing = [identity for identity in self._packed if identity not in known]
-        return _Arrangement(identities, b"".join(configs), b"".join(reals), counts, missing, unwanted)
+        return Arrangement(identities, b"".join(configs), b"".join(reals), counts, missing, unwanted)
 
 
 def identity_of(key: ServiceKey) -> bytes:
@@ -110,7 +126,8 @@ def pack(service: VirtualService) -> Packed:
         config = _with_kept(config, service.keep)
     record = records.real_record
     reals = [_with_kept(record(real), real.keep) if real.keep else record(real) for real in service.reals]
-    return Packed(identity, config, b"".join(reals), len(reals))
+    keeps = "reals" in service.keep or any(real.keep for real in service.reals)
+    return Packed(identity, config, b"".join(reals), len(reals), keeps)
 
 
 def real_changed(one: RealServer, other: RealServer) -> bool:
