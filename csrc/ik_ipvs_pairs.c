@@ -66,48 +66,58 @@ static void pair_service(struct pairing *run, uint32_t service, size_t held, uin
     }
 }
 
-static void pair_all(struct pairing *run, const uint32_t *counts, const uint32_t *wanted_counts, size_t services, const uint8_t *chosen)
+/* Where each service's rows begin. */
+static void starts(const uint32_t *counts, size_t services, size_t *out)
 {
-    size_t held = 0, wanted = 0;
+    size_t at = 0;
 
-    memset(run->found, 0, IK_PAIR_KINDS * sizeof *run->found);
     for (size_t i = 0; i < services; i++) {
-        uint32_t wanted_count = wanted_counts[i] == IK_NOT_WANTED ? 0 : wanted_counts[i];
-        if (chosen[i]) {
-            pair_service(run, (uint32_t)i, held, counts[i], wanted, wanted_count);
-        }
-        held += counts[i];
-        wanted += wanted_count;
+        out[i] = at;
+        at += counts[i] == IK_NOT_WANTED ? 0 : counts[i];
     }
 }
 
-int ik_ipvs_pairs(const struct ik_ipvs_real *reals, const uint32_t *counts, const struct ik_ipvs_real *wanted, const uint32_t *wanted_counts,
-                  size_t services, const uint8_t *chosen, struct ik_ipvs_pair *out, uint32_t found[IK_PAIR_KINDS])
+static void pair_all(struct pairing *run, const struct ik_ipvs_sides *sides, const uint32_t *order, size_t chosen, const size_t *held,
+                     const size_t *wanted)
 {
-    struct pairing run = {.held = reals, .wanted = wanted, .found = found};
+    memset(run->found, 0, IK_PAIR_KINDS * sizeof *run->found);
+    for (size_t i = 0; i < chosen; i++) {
+        uint32_t service = order[i];
+        uint32_t wanted_count = sides->wanted_counts[service] == IK_NOT_WANTED ? 0 : sides->wanted_counts[service];
+        pair_service(run, service, held[service], sides->counts[service], wanted[service], wanted_count);
+    }
+}
+
+int ik_ipvs_pairs(const struct ik_ipvs_sides *sides, const uint32_t *order, size_t chosen, struct ik_ipvs_pair *out,
+                  uint32_t found[IK_PAIR_KINDS])
+{
+    struct pairing run = {.held = sides->reals, .wanted = sides->wanted, .found = found};
+    size_t *held = malloc((2 * sides->services + 1) * sizeof *held);
     size_t most = 1;
 
-    for (size_t i = 0; i < services; i++) {
-        most = counts[i] > most ? counts[i] : most;
+    for (size_t i = 0; i < sides->services; i++) {
+        most = sides->counts[i] > most ? sides->counts[i] : most;
     }
     run.sorted = malloc(most * sizeof *run.sorted);
     run.paired = malloc(most);
-    if (run.sorted == NULL || run.paired == NULL) {
-        free(run.sorted);
-        free(run.paired);
-        return -ENOMEM;
-    }
-    pair_all(&run, counts, wanted_counts, services, chosen);
-    if (out != NULL) {
-        for (int kind = 0; kind < IK_PAIR_KINDS; kind++) {
-            run.next[kind] = out;
-            out += found[kind];
+    int result = held == NULL || run.sorted == NULL || run.paired == NULL ? -ENOMEM : 0;
+    if (result == 0) {
+        size_t *wanted = held + sides->services;
+        starts(sides->counts, sides->services, held);
+        starts(sides->wanted_counts, sides->services, wanted);
+        pair_all(&run, sides, order, chosen, held, wanted);
+        if (out != NULL) {
+            for (int kind = 0; kind < IK_PAIR_KINDS; kind++) {
+                run.next[kind] = out;
+                out += found[kind];
+            }
+            pair_all(&run, sides, order, chosen, held, wanted);
         }
-        pair_all(&run, counts, wanted_counts, services, chosen);
     }
+    free(held);
     free(run.sorted);
     free(run.paired);
-    return 0;
+    return result;
 }
 
 static void put_service(struct ik_ipvs_service *out, const struct ik_ipvs_service *row)

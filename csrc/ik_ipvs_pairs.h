@@ -27,10 +27,19 @@ enum ik_ipvs_pair_kind {
     IK_PAIR_KINDS,
 };
 
-/* The pairs of services that are marked in `chosen`; arguments as those of ik_ipvs_differing. `found` gets the number of each kind. Where `out` is given
- * it has room for all of them, kind after kind. 0, -ENOMEM. */
-int ik_ipvs_pairs(const struct ik_ipvs_real *reals, const uint32_t *counts, const struct ik_ipvs_real *wanted, const uint32_t *wanted_counts,
-                  size_t services, const uint8_t *chosen, struct ik_ipvs_pair *out, uint32_t found[IK_PAIR_KINDS]);
+/* What is held and what is wanted, side by side, as for ik_ipvs_differing. */
+struct ik_ipvs_sides {
+    const struct ik_ipvs_real *reals;
+    const uint32_t *counts;
+    const struct ik_ipvs_real *wanted;
+    const uint32_t *wanted_counts;
+    size_t services;
+};
+
+/* The pairs of the `chosen` services whose numbers are in `order`, in that order. `found` gets the number of each kind. Where `out` is given it has
+ * room for all of them, kind after kind. 0, -ENOMEM. */
+int ik_ipvs_pairs(const struct ik_ipvs_sides *sides, const uint32_t *order, size_t chosen, struct ik_ipvs_pair *out,
+                  uint32_t found[IK_PAIR_KINDS]);
 
 /* A request with this command for each pair, about the real server's row in `rows`: the wanted one, or with `identity_only` the held one's identity. */
 void ik_ipvs_pair_requests(uint32_t command, const struct ik_ipvs_service_row *services, const struct ik_ipvs_real *rows, int identity_only,

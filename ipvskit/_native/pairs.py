@@ -20,18 +20,15 @@ _KINDS: int = lib.IK_PAIR_KINDS
 
 
 def pairs(
-    reals: bytes | bytearray, counts: array[int], wanted: bytes, wanted_counts: array[int], chosen: bytearray
+    reals: bytes | bytearray, counts: array[int], wanted: bytes, wanted_counts: array[int], order: array[int]
 ) -> tuple[bytes, bytes, bytes, bytes]:
-    """Of the services that are chosen, the real servers to be added, changed (not to a lower weight), lowered, and removed: packed pairs of each."""
+    """Of the services with these numbers, in this order: packed pairs of the real servers to be added, changed, lowered in weight, and removed."""
     found = ffi.new("uint32_t[]", _KINDS)
-    given = (
-        ffi.cast("struct ik_ipvs_real *", ffi.from_buffer(reals)),
-        ffi.cast("uint32_t *", ffi.from_buffer(counts)),
-        ffi.cast("struct ik_ipvs_real *", ffi.from_buffer(wanted)),
-        ffi.cast("uint32_t *", ffi.from_buffer(wanted_counts)),
-        len(counts),
-        ffi.from_buffer(chosen),
-    )
+    views = [ffi.from_buffer(one) for one in (reals, counts, wanted, wanted_counts, order)]
+    kinds = ("struct ik_ipvs_real *", "uint32_t *", "struct ik_ipvs_real *", "uint32_t *", "uint32_t *")
+    *fields, chosen = [ffi.cast(kind, view) for kind, view in zip(kinds, views, strict=True)]
+    sides = ffi.new("struct ik_ipvs_sides *", [*fields, len(counts)])
+    given = (sides, chosen, len(order))
     checked(lib.ik_ipvs_pairs(*given, ffi.NULL, found))
     out = ffi.new("struct ik_ipvs_pair[]", max(1, sum(found)))
     checked(lib.ik_ipvs_pairs(*given, out, found))

@@ -5,6 +5,7 @@ Knows: services as rows, so that what does not differ costs next to nothing. Mus
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from ipvskit._native.pairs import pairs
@@ -83,7 +84,7 @@ class _Services:
     def _as_rows(self, found: Comparison, wanted: Wanted) -> list[tuple[int, int]]:
         """Of real servers that differ, make rows where that will do; returns what has to be looked at as values."""
         held = self._snapshot.services
-        chosen = bytearray(len(held))
+        chosen: list[int] = []
         rest: list[tuple[int, int]] = []
         for place, bits in found.differing:
             if (
@@ -91,14 +92,15 @@ class _Services:
                 and not wanted.keeps(held.identities[place])
                 and self._plainly(held.keys_in_order[place])
             ):
-                chosen[place] = 1
+                chosen.append(place)
                 bits &= ~REALS_DIFFER
             if bits:
                 rest.append((place, bits))
-        if not any(chosen):
+        if not chosen:
             return rest
-        arranged = found.arrangement
-        packed = pairs(held.real_rows, held.counts, arranged.reals, arranged.counts, chosen)
+        arranged, keys = found.arrangement, held.keys_in_order
+        order = array("I", sorted(chosen, key=lambda place: service_order(keys[place])))
+        packed = pairs(held.real_rows, held.counts, arranged.reals, arranged.counts, order)
         for action, some, lowers in zip(_ACTIONS, packed, (False, False, True, False), strict=True):
             if some:
                 segment = RealSegment(action, some, held, arranged, self._state.services)

@@ -128,7 +128,7 @@ class RealSegment(Sequence["Change"]):
     def requests(self, start: int, stop: int) -> bytes:
         """Packed requests for some of them."""
         some = self._pairs[start * _PAIR.size : stop * _PAIR.size]
-        command, rows = _COMMANDS[self.action], self._arrangement.reals
+        command, rows = _COMMANDS[self.action], self._held.real_rows if self.deletes else self._arrangement.reals
         return native.requests(command, self._held.rows, rows, some, identity_only=self.deletes)
 
     def operation(self, number: int) -> Operation:
