@@ -155,3 +155,17 @@ void ik_ipvs_pair_requests(uint32_t command, const struct ik_ipvs_service_row *s
         }
     }
 }
+
+void ik_ipvs_member_requests(uint32_t command, const struct ik_ipvs_service *services, const struct ik_ipvs_real *reals, const uint32_t *counts,
+                             size_t count, struct ik_ipvs_request *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; j < counts[i]; j++, reals++, out++) {
+            out->command = command;
+            out->flags = 0;
+            put_service(&out->service, services + i);
+            out->part.real = *reals;
+            out->part.real.index = 0;
+        }
+    }
+}

@@ -45,4 +45,8 @@ int ik_ipvs_pairs(const struct ik_ipvs_sides *sides, const uint32_t *order, size
 void ik_ipvs_pair_requests(uint32_t command, const struct ik_ipvs_service_row *services, const struct ik_ipvs_real *rows, int identity_only,
                            const struct ik_ipvs_pair *pairs, size_t count, struct ik_ipvs_request *out);
 
+/* A request with this command for each real server of services that stand one behind the other, counts[i] of them for service i. */
+void ik_ipvs_member_requests(uint32_t command, const struct ik_ipvs_service *services, const struct ik_ipvs_real *reals, const uint32_t *counts,
+                             size_t count, struct ik_ipvs_request *out);
+
 #endif

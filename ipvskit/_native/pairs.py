@@ -12,10 +12,11 @@ from ipvskit._native import IPVS_REQUEST_SIZE, checked, ffi, lib
 if TYPE_CHECKING:
     from array import array
 
-__all__ = ["NO_ROW", "PAIR_SIZE", "pairs", "requests"]
+__all__ = ["NO_ROW", "PAIR_SIZE", "member_requests", "pairs", "requests"]
 
 NO_ROW: int = lib.IK_NO_ROW
 PAIR_SIZE: int = ffi.sizeof("struct ik_ipvs_pair")
+_REAL_SIZE: int = ffi.sizeof("struct ik_ipvs_real")
 _KINDS: int = lib.IK_PAIR_KINDS
 
 
@@ -57,6 +58,20 @@ def requests(
         identity_only,
         ffi.cast("struct ik_ipvs_pair *", ffi.from_buffer(some)),
         count,
+        ffi.cast("struct ik_ipvs_request *", ffi.from_buffer(out)),
+    )
+    return bytes(out)
+
+
+def member_requests(command: int, services: bytes, reals: bytes, counts: array[int]) -> bytes:
+    """A packed request for each real server of services that stand one behind the other; `counts` says how many each of them has."""
+    out = bytearray(len(reals) // _REAL_SIZE * IPVS_REQUEST_SIZE)
+    lib.ik_ipvs_member_requests(
+        command,
+        ffi.cast("struct ik_ipvs_service *", ffi.from_buffer(services)),
+        ffi.cast("struct ik_ipvs_real *", ffi.from_buffer(reals)),
+        ffi.cast("uint32_t *", ffi.from_buffer(counts)),
+        len(counts),
         ffi.cast("struct ik_ipvs_request *", ffi.from_buffer(out)),
     )
     return bytes(out)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Literal
 
 from ipvskit.engine.apply_devices import apply_addresses, apply_devices
 from ipvskit.engine.apply_drain import Drainer
-from ipvskit.engine.apply_services import apply_reals, apply_rows, apply_services
+from ipvskit.engine.apply_services import apply_new_services, apply_reals, apply_rows, apply_services
 from ipvskit.engine.apply_sets import apply_sets
 from ipvskit.engine.apply_settings import apply_settings
-from ipvskit.engine.changes import segments_of
+from ipvskit.engine.changes import LAZY, segments_of
 from ipvskit.engine.keys import AddressKey, DeviceKey, RealKey, ServiceKey, SetKey
 from ipvskit.engine.order import phase
 from ipvskit.engine.plan import Action, Plan
-from ipvskit.engine.real_segment import RealSegment
+from ipvskit.engine.service_segment import ServiceSegment
 from ipvskit.engine.stale import check_stale
 from ipvskit.engine.verdicts import Verdicts
 from ipvskit.errors import GuardRefused, InvalidConfig, IpvskitError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ipvskit.engine.handle import Handle
     from ipvskit.engine.ledger import Ledger
+    from ipvskit.engine.real_segment import RealSegment
     from ipvskit.engine.report import ApplyReport
     from ipvskit.engine.verdicts import Work
 
@@ -70,7 +71,7 @@ class _Applying:
     def run(self) -> None:
         """Work the plan off, phase by phase."""
         for start, segment in segments_of(self._plan.changes):
-            if isinstance(segment, RealSegment):
+            if isinstance(segment, LAZY):
                 self._work(range(start, start + len(segment)), partial(self._rows, segment, start))
                 continue
             changes = sorted(enumerate(segment, start), key=lambda each: phase(each[1]))
@@ -90,8 +91,10 @@ class _Applying:
                 if self._verdicts.status(place) is None:
                     self._verdicts.failed(place, error)
 
-    def _rows(self, segment: RealSegment, start: int) -> None:
-        if self._verdicts.stop:
+    def _rows(self, segment: RealSegment | ServiceSegment, start: int) -> None:
+        if isinstance(segment, ServiceSegment):
+            apply_new_services(self._kernel, segment, start, self._verdicts)
+        elif self._verdicts.stop:
             # One by one, so that nothing is on its way behind a failure.
             apply_reals(self._kernel, list(enumerate(segment, start)), self._verdicts)
         else:

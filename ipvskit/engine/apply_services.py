@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ipvskit.engine.keys import RealKey
 from ipvskit.engine.plan import Action
+from ipvskit.engine.service_segment import scheduler_last
 from ipvskit.errors import BulkFailed, IpvskitError, NotFound
 from ipvskit.ipvs.operations import (
     AddReal,
@@ -29,23 +30,19 @@ if TYPE_CHECKING:
     from ipvskit.engine.handle import Handle
     from ipvskit.engine.plan import Change
     from ipvskit.engine.real_segment import RealSegment
+    from ipvskit.engine.service_segment import ServiceSegment
     from ipvskit.engine.verdicts import Verdicts, Work
     from ipvskit.model.key import ServiceKey
     from ipvskit.model.service import VirtualService
 
-__all__ = ["apply_reals", "apply_rows", "apply_services", "run_operations"]
-
-#: From so many real servers on, a service whose scheduler makes its table anew for each of them gets the scheduler last: that costs the kernel
-#: a grace period (about 15 ms), each table 0.1 to 0.6 ms.
-_MANY_REALS = 64
-_COSTLY_SCHEDULERS = frozenset({"mh"})
+__all__ = ["apply_new_services", "apply_reals", "apply_rows", "apply_services", "run_operations"]
 
 
 def apply_services(kernel: Handle, work: Sequence[Work], verdicts: Verdicts) -> None:
     """Add, edit or delete services."""
     action = work[0][1].action
     if action is Action.ADD:
-        late = [one for one in work if _scheduler_last(one[1].after)]
+        late = [one for one in work if scheduler_last(one[1].after)]
         if late:
             _add_scheduler_last(kernel, late, verdicts)
         _add(kernel, verdicts.open(work), verdicts)
@@ -71,10 +68,18 @@ def apply_rows(kernel: Handle, segment: RealSegment, start: int, verdicts: Verdi
     _settle(kernel, _Placed(segment, start), report, verdicts)
 
 
+def apply_new_services(kernel: Handle, segment: ServiceSegment, start: int, verdicts: Verdicts) -> None:
+    """Add services that are packed."""
+    if verdicts.stop:
+        apply_services(kernel, list(enumerate(segment, start)), verdicts)
+    else:
+        _settle(kernel, _Placed(segment, start), kernel.ipvs.add_packed(segment.packed), verdicts)
+
+
 class _Placed(Sequence["Work"]):
     """The changes of a segment with their places."""
 
-    def __init__(self, segment: RealSegment, start: int) -> None:
+    def __init__(self, segment: RealSegment | ServiceSegment, start: int) -> None:
         self._segment, self._start = segment, start
 
     def __len__(self) -> int:
@@ -108,10 +113,6 @@ def _add(kernel: Handle, work: Sequence[Work], verdicts: Verdicts) -> None:
     services = [change.after for _, change in work]
     report = kernel.ipvs.add_services(services, on_error="stop" if verdicts.stop else "continue")
     _settle(kernel, work, report, verdicts)
-
-
-def _scheduler_last(service: VirtualService) -> bool:
-    return service.scheduler in _COSTLY_SCHEDULERS and len(service.reals) >= _MANY_REALS
 
 
 def _add_scheduler_last(kernel: Handle, work: Sequence[Work], verdicts: Verdicts) -> None:

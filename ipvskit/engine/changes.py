@@ -11,15 +11,19 @@ from itertools import accumulate, chain
 from typing import TYPE_CHECKING, overload
 
 from ipvskit.engine.real_segment import RealSegment
+from ipvskit.engine.service_segment import ServiceSegment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ipvskit.engine.plan import Change
 
-    Segment = tuple[Change, ...] | RealSegment
+    Segment = tuple[Change, ...] | RealSegment | ServiceSegment
 
-__all__ = ["Changes", "segments_of"]
+__all__ = ["LAZY", "Changes", "segments_of"]
+
+#: Segments that make their changes when somebody looks.
+LAZY = (RealSegment, ServiceSegment)
 
 
 class Changes(Sequence["Change"]):

@@ -13,7 +13,8 @@ from ipvskit.engine.keys import Key, RealKey, ServiceKey, service_order
 from ipvskit.engine.part import Part, check_scope, owned
 from ipvskit.engine.plan import Action, Change
 from ipvskit.engine.real_segment import RealSegment
-from ipvskit.ipvs.wanted import REALS_DIFFER, SERVICE_DIFFERS, Wanted, identity_of
+from ipvskit.engine.service_segment import ServiceSegment, scheduler_last
+from ipvskit.ipvs.wanted import REALS_DIFFER, SERVICE_DIFFERS, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ipvskit.engine.scope import Scope
     from ipvskit.engine.snapshot import Snapshot
     from ipvskit.engine.state import State
-    from ipvskit.ipvs.wanted import Comparison
+    from ipvskit.ipvs.wanted import Comparison, Packed
     from ipvskit.model.real import RealServer
     from ipvskit.model.service import VirtualService
 
@@ -39,7 +40,7 @@ def diff_services(snapshot: Snapshot, state: State, scope: Scope | None, drain: 
 class _Services:
     def __init__(self, snapshot: Snapshot, state: State, scope: Scope | None, drain: Drain | None) -> None:
         self._snapshot, self._state, self._scope, self._drain = snapshot, state, scope, drain
-        self._segments: list[tuple[RealSegment, bool]] = []
+        self._segments: list[tuple[RealSegment | ServiceSegment, bool]] = []
         self._part = Part([], [], {}, self._segments)
 
     def run(self) -> Part:
@@ -52,14 +53,18 @@ class _Services:
                 check_scope(key, self._scope, self._snapshot)
             state.note_fit(self._scope, only)
         found = wanted.compare(self._snapshot.services)
-        if found.missing:
-            missing = set(found.missing)
-            services = (state.services[key] for key in keys if identity_of(key) in missing)
-            self._part.changes.extend(Change(Action.ADD, service.key, None, service) for service in services)
+        self._missing([wanted[identity] for identity in found.missing])
         self._differing(self._as_rows(found, wanted))
         self._unwanted(found.unwanted)
         self._count()
         return self._part
+
+    def _missing(self, packed: list[Packed]) -> None:
+        costly = [one for one in packed if scheduler_last(one.service)]
+        self._part.changes.extend(Change(Action.ADD, one.service.key, None, one.service) for one in costly)
+        plain = [one for one in packed if not scheduler_last(one.service)] if costly else packed
+        if plain:
+            self._segments.append((ServiceSegment(Action.ADD, plain), False))
 
     def _wanted_keys(self) -> Iterable[ServiceKey]:
         only = self._snapshot.only
@@ -89,7 +94,7 @@ class _Services:
         for place, bits in found.differing:
             if (
                 bits & REALS_DIFFER
-                and not wanted.keeps(held.identities[place])
+                and not wanted[held.identities[place]].keeps
                 and self._plainly(held.keys_in_order[place])
             ):
                 chosen.append(place)

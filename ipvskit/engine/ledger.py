@@ -10,12 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipvskit.engine.changes import segments_of
+from ipvskit.engine.changes import LAZY, segments_of
 from ipvskit.engine.drain import Drained
 from ipvskit.engine.files import write_whole
 from ipvskit.engine.keys import Key, RealKey, ServiceKey, owner, parse_key
 from ipvskit.engine.plan import Action
-from ipvskit.engine.real_segment import RealSegment
 from ipvskit.engine.report import Status
 from ipvskit.engine.scope import Scope
 from ipvskit.errors import InvalidConfig
@@ -58,7 +57,7 @@ class Ledger:
         """Note what a plan is about to make."""
         made: set[Key] = set()
         for _, segment in segments_of(plan.changes):
-            if isinstance(segment, RealSegment):
+            if isinstance(segment, LAZY):
                 made |= set() if segment.deletes else set(segment.service_keys())
             else:
                 made |= {owner(one.key) for one in segment if one.after is not None and one.refused is None}
@@ -69,7 +68,7 @@ class Ledger:
         gone: set[Key] = set()
         untried: set[Key] = set()
         for start, segment in segments_of(plan.changes):
-            if isinstance(segment, RealSegment):
+            if isinstance(segment, LAZY):
                 continue
             for place, change in enumerate(segment, start):
                 status = report.outcomes.status(place)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ipvskit.engine.changes import Changes
 from ipvskit.engine.keys import AddressKey, DaemonKey, DeviceKey, RealKey, ServiceKey, SetKey, SysctlKey, TimeoutsKey
 from ipvskit.engine.plan import Action, Change
+from ipvskit.engine.service_segment import ServiceSegment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,16 +57,19 @@ def phase(change: Change) -> int:
     return _RANKS[type(change.key), change.action]
 
 
-def in_order(changes: Iterable[Change], segments: Iterable[tuple[RealSegment, bool]] = ()) -> Changes:
+def in_order(changes: Iterable[Change], segments: Iterable[tuple[RealSegment | ServiceSegment, bool]] = ()) -> Changes:
     """Changes by phase; within one they stay as they come, but sets come before the lists that hold them, and go after them.
 
-    `segments` are changes of real servers, each with whether it lowers weights: those that grow come first.
+    `segments` are changes as rows, each with whether it lowers weights: those that grow come first.
     """
     found: dict[tuple[int, int], list[Change]] = {}
     for change in changes:
         found.setdefault(_rank(change), []).append(change)
-    rows = {(_RANKS[RealKey, segment.action], int(lowers)): segment for segment, lowers in segments}
-    ordered: list[tuple[Change, ...] | RealSegment] = []
+    rows: dict[tuple[int, int], RealSegment | ServiceSegment] = {}
+    for segment, lowers in segments:
+        kind = ServiceKey if isinstance(segment, ServiceSegment) else RealKey
+        rows[_RANKS[kind, segment.action], int(lowers)] = segment
+    ordered: list[tuple[Change, ...] | RealSegment | ServiceSegment] = []
     for rank in sorted(found.keys() | rows.keys()):
         ordered.append(tuple(found.get(rank, ())))
         if rank in rows:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ipvskit.engine.keys import Key
     from ipvskit.engine.plan import Change
     from ipvskit.engine.real_segment import RealSegment
+    from ipvskit.engine.service_segment import ServiceSegment
     from ipvskit.engine.snapshot import Snapshot
 
 __all__ = ["Part", "check_scope", "owned"]
@@ -27,8 +28,8 @@ class Part(NamedTuple):
     changes: list[Change]
     foreign: list[Key]
     held: dict[str, int]
-    #: Changes of real servers as rows, each with whether it lowers weights.
-    segments: Sequence[tuple[RealSegment, bool]] = ()
+    #: Changes as rows, each with whether it lowers weights.
+    segments: Sequence[tuple[RealSegment | ServiceSegment, bool]] = ()
 
 
 def check_scope(key: Key, scope: Scope | None, snapshot: Snapshot) -> None:

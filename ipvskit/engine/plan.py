@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from ipvskit.engine.changes import segments_of
+from ipvskit.engine.changes import LAZY, segments_of
 from ipvskit.engine.keys import AddressKey, DeviceKey, RealKey, ServiceKey, SetKey, owner
-from ipvskit.engine.real_segment import RealSegment
 from ipvskit.errors import GuardRefused, InvalidConfig
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ class Plan:
         """The keys of all objects that it is about, real servers told by their services and addresses by their devices."""
         found: dict[Key, None] = {}
         for _, segment in segments_of(self.changes):
-            if isinstance(segment, RealSegment):
+            if isinstance(segment, LAZY):
                 found |= dict.fromkeys(segment.service_keys())
             else:
                 found |= dict.fromkeys(owner(change.key) for change in segment)
@@ -131,7 +130,7 @@ class Plan:
         """How many objects it deletes, by kind; real servers of deleted services, entries of deleted sets and the like count too."""
         found = dict.fromkeys(_KINDS, 0)
         for _, segment in segments_of(self.changes):
-            if isinstance(segment, RealSegment):
+            if isinstance(segment, LAZY):
                 found["real servers"] += len(segment) if segment.deletes else 0
                 continue
             for change in segment:
@@ -163,7 +162,7 @@ class Plan:
         """`3 to add, 1 to edit, 0 to replace, 2 to delete`."""
         counts = {"add": 0, "edit": 0, "replace": 0, "delete": 0}
         for _, segment in segments_of(self.changes):
-            if isinstance(segment, RealSegment):
+            if isinstance(segment, LAZY):
                 counts["delete" if segment.deletes else segment.action.value] += len(segment)
                 continue
             for change in segment:

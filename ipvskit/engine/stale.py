@@ -18,6 +18,7 @@ from ipvskit.engine.diff_settings import same_daemon
 from ipvskit.engine.keys import DaemonKey, DeviceKey, RealKey, ServiceKey, SetKey, SysctlKey, TimeoutsKey, owner
 from ipvskit.engine.plan import Action
 from ipvskit.engine.real_segment import RealSegment
+from ipvskit.engine.service_segment import ServiceSegment
 from ipvskit.errors import InterfaceNotFound, StalePlan
 from ipvskit.ipvs.wanted import identity_of
 from ipvskit.model.daemon import SyncDaemon
@@ -44,17 +45,21 @@ def check_stale(kernel: Handle, plan: Plan) -> None:
     """Raises StalePlan for what is neither as the plan saw it nor as it wants it."""
     by_kind: dict[type, list[Change]] = {}
     segments: list[RealSegment] = []
+    added: list[ServiceSegment] = []
     for _, segment in segments_of(plan.changes):
         if isinstance(segment, RealSegment):
             segments.append(segment)
+            continue
+        if isinstance(segment, ServiceSegment):
+            added.append(segment)
             continue
         for change in segment:
             if change.refused is None:
                 by_kind.setdefault(type(change.key), []).append(change)
     stale: list[Key] = []
     services = by_kind.get(ServiceKey, []) + by_kind.get(RealKey, [])
-    if services or segments:
-        stale += _Services(kernel, plan, services, segments).stale()
+    if services or segments or added:
+        stale += _Services(kernel, plan, services, segments, added).stale()
     stale += _sets(kernel, by_kind.get(SetKey, []))
     stale += _devices(kernel, by_kind.get(DeviceKey, []))
     stale += _settings(kernel, by_kind)
@@ -66,8 +71,15 @@ def check_stale(kernel: Handle, plan: Plan) -> None:
 
 
 class _Services:
-    def __init__(self, kernel: Handle, plan: Plan, changes: list[Change], segments: list[RealSegment]) -> None:
-        self._kernel, self._segments = kernel, segments
+    def __init__(
+        self,
+        kernel: Handle,
+        plan: Plan,
+        changes: list[Change],
+        segments: list[RealSegment],
+        added: list[ServiceSegment],
+    ) -> None:
+        self._kernel, self._segments, self._added = kernel, segments, added
         self._basis = plan.basis.services if plan.basis is not None else None
         self._by_service: dict[ServiceKey, list[Change]] = {}
         for change in changes:
@@ -77,13 +89,12 @@ class _Services:
                 self._by_service.setdefault(key, [])
 
     def stale(self) -> Iterable[Key]:
-        added = [
-            key
+        fresh = {
+            key: some
             for key, some in self._by_service.items()
             if some and some[0].action is Action.ADD and some[0].key == key
-        ]
-        fresh = set(added)
-        there = list(self._read(added, bare=True)) if added else []
+        }
+        there = self._there(list(fresh))
         others = [key for key in self._by_service if key not in fresh] if fresh else list(self._by_service)
         if not others and not there:
             return []
@@ -94,16 +105,32 @@ class _Services:
         doubtful = [key for key in others + there if basis is None or not _same_bytes(basis, now, key)]
         return [change.key for key in doubtful for change in self._changes(key) if not _fits(change, now.get(key))]
 
+    def _there(self, fresh: list[ServiceKey]) -> list[ServiceKey]:
+        """Of the services that are to be added, those that there are."""
+        packed = {one.identity: (segment, at) for segment in self._added for at, one in enumerate(segment.packed)}
+        if not fresh and not packed:
+            return []
+        if len(fresh) + len(packed) <= _FEW:
+            keys = [*fresh, *(segment.packed[at].service.key for segment, at in packed.values())]
+            found = self._kernel.ipvs.held_of(keys, reals=False)
+        else:
+            found = self._kernel.ipvs.held(only={*packed, *map(identity_of, fresh)}, reals=False)
+        for identity, key in zip(found.identities, found.keys_in_order, strict=True):
+            if identity in packed:
+                segment, at = packed[identity]
+                self._by_service[key] = [segment[at]]
+        return found.keys_in_order
+
     def _changes(self, key: ServiceKey) -> list[Change]:
         found = list(self._by_service[key])
         for segment in self._segments:
             found += segment.changes_of(key)
         return found
 
-    def _read(self, keys: list[ServiceKey], *, bare: bool = False) -> HeldServices:
+    def _read(self, keys: list[ServiceKey]) -> HeldServices:
         if len(keys) <= _FEW:
-            return self._kernel.ipvs.held_of(keys, reals=not bare)
-        return self._kernel.ipvs.held(only={identity_of(key) for key in keys}, reals=not bare)
+            return self._kernel.ipvs.held_of(keys)
+        return self._kernel.ipvs.held(only={identity_of(key) for key in keys})
 
 
 def _same_bytes(basis: HeldServices, now: HeldServices, key: ServiceKey) -> bool:

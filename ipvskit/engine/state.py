@@ -143,7 +143,12 @@ class State:
     def wanted(self) -> Wanted:
         """All services in the form in which they are compared."""
         if self._wanted is None:
-            self._wanted = Wanted(packed for key in self.services if (packed := self.packed(key)) is not None)
+            known = self._packed.get
+            for key, service in self.services.items():
+                there = known(key)
+                if there is None or there[0] is not service:
+                    self._packed[key] = service, pack(service)
+            self._wanted = Wanted([self._packed[key][1] for key in self.services])
         return self._wanted
 
     def fits(self, scope: Scope | None, only: object) -> bool:

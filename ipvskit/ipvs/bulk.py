@@ -9,7 +9,8 @@ exists already must not get the other's real servers. Updates first read what th
 from __future__ import annotations
 
 import errno
-from itertools import islice, repeat
+from bisect import bisect_right
+from itertools import accumulate, islice, repeat
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ipvskit.errors import AnswerLost, InvalidConfig, IpvskitError, ProtocolError, RealServerNotFound, TimedOut
@@ -33,12 +34,14 @@ from ipvskit.ipvs.records import Command
 from ipvskit.ipvs.refusals import refusal
 from ipvskit.ipvs.report import BulkReport, Failure
 from ipvskit.ipvs.verify import landed
+from ipvskit.ipvs.wanted import by_size, packed_members, packed_services
 from ipvskit.model.service import VirtualService, check_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from ipvskit.ipvs.backend import Backend
+    from ipvskit.ipvs.wanted import Packed
     from ipvskit.model.key import ServiceKey
     from ipvskit.model.real import RealServer
 
@@ -76,6 +79,14 @@ def run_packed(
     call = _Run(backend, "continue")
     for start in range(0, count, PORTION):
         call.packed(requests(start, min(start + PORTION, count)), start, operation)
+    return call.report()
+
+
+def add_packed(backend: Backend, services: Sequence[Packed]) -> BulkReport:
+    """The same as `add_services` for services that are packed already."""
+    call = _Run(backend, "continue")
+    for start in range(0, len(services), PORTION):
+        call.add_packed(services[start : start + PORTION], start)
     return call.report()
 
 
@@ -119,6 +130,31 @@ class _Run:
         self._execute_all(
             requests, len(requests) // records.REQUEST_SIZE, lambda at: (start + at, operation(start + at))
         )
+
+    def add_packed(self, services: Sequence[Packed], start: int) -> None:
+        """Add a portion of packed services, numbered from `start`, and then their real servers."""
+
+        def subject(at: int) -> tuple[int, Operation]:
+            return start + at, AddService(services[at].service)
+
+        failed = self._execute_all(packed_services(services), len(services), subject)
+        for at in sorted(failed):
+            self._skipped += [AddReal(services[at].service.key, real) for real in services[at].service.reals]
+        members = [at for at, one in enumerate(services) if one.total and at not in failed]
+        for some in by_size(members, services, PORTION):
+            self._add_members(some, services, start)
+
+    def _add_members(self, some: Sequence[int], services: Sequence[Packed], start: int) -> None:
+        chosen = [services[at] for at in some]
+        ends = list(accumulate(one.total for one in chosen))
+
+        def subject(at: int) -> tuple[int, Operation]:
+            number = bisect_right(ends, at)
+            service = chosen[number].service
+            real = service.reals[at - (ends[number - 1] if number else 0)]
+            return start + some[number], AddReal(service.key, real)
+
+        self._execute_all(packed_members(chosen), ends[-1], subject)
 
     def report(self) -> BulkReport:
         """What became of it all."""

@@ -24,11 +24,12 @@ from ipvskit.model.service import VirtualService
 from ipvskit.model.status import RealServerStatus, ServiceStatus, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from ipvskit.ipvs.backend import Backend
     from ipvskit.ipvs.holding import HeldServices
     from ipvskit.ipvs.report import BulkReport
+    from ipvskit.ipvs.wanted import Packed
     from ipvskit.model.connection import Connection
 
 __all__ = ["Ipvs"]
@@ -277,6 +278,10 @@ class Ipvs:
     ) -> BulkReport:
         """The same for requests that are packed already: `requests(start, stop)` gives some of them, `operation` says what a single one is."""
         return bulk.run_packed(self._backend, count, requests, operation)
+
+    def add_packed(self, services: Sequence[Packed]) -> BulkReport:
+        """The same as `add_services` for services that are packed already (`ipvskit.ipvs.wanted`)."""
+        return bulk.add_packed(self._backend, services)
 
     def _do(self, operation: Operation) -> None:
         report = bulk.run(self._backend, [operation])

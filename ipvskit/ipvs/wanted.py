@@ -10,15 +10,15 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from ipvskit._native import compare as native
+from ipvskit._native.pairs import member_requests
 from ipvskit.ipvs import records
-from ipvskit.ipvs.records import HEAD, IDENTITY_SIZE, SERVICE, Command
+from ipvskit.ipvs.records import HEAD, IDENTITY_SIZE, REAL, SERVICE, Command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ipvskit.ipvs.holding import HeldServices
     from ipvskit.model.key import ServiceKey
-    from ipvskit.model.real import RealServer
     from ipvskit.model.service import VirtualService
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
 SERVICE_DIFFERS, REALS_DIFFER = native.SERVICE_DIFFERS, native.REALS_DIFFER
 
 _INDEX = Struct("=I")
+_NO_INDEX = bytes(_INDEX.size)
 _NOTHING = bytes(SERVICE.size)
 _IDENTITY = slice(8, 8 + IDENTITY_SIZE)
 _REQUESTED = slice(HEAD.size, HEAD.size + SERVICE.size)
@@ -49,6 +50,7 @@ class Packed(NamedTuple):
     reals: bytes
     total: int
     keeps: bool
+    service: VirtualService
 
 
 class Comparison(NamedTuple):
@@ -87,9 +89,8 @@ class Wanted:
         differing = [(place, what) for place, what in enumerate(bits) if what] if any(bits) else []
         return Comparison(differing, last.missing, last.unwanted, last)
 
-    def keeps(self, identity: bytes) -> bool:
-        """Whether fields of this service's real servers are kept."""
-        return self._packed[identity].keeps
+    def __getitem__(self, identity: bytes) -> Packed:
+        return self._packed[identity]
 
     def _arranged(self, identities: list[bytes]) -> Arrangement:
         configs: list[bytes] = []
@@ -125,14 +126,11 @@ def pack(service: VirtualService) -> Packed:
     if service.keep:
         config = _with_kept(config, service.keep)
     record = records.real_record
-    reals = [_with_kept(record(real), real.keep) if real.keep else record(real) for real in service.reals]
-    keeps = "reals" in service.keep or any(real.keep for real in service.reals)
-    return Packed(identity, config, b"".join(reals), len(reals), keeps)
-
-
-def real_changed(one: RealServer, other: RealServer) -> bool:
-    """Whether two real servers at the same place are configured differently."""
-    return records.real_record(one) != records.real_record(other)
+    keeps = [real.keep for real in service.reals if real.keep]
+    reals = [record(real) for real in service.reals]
+    if keeps:
+        reals = [_with_kept(one, real.keep) for one, real in zip(reals, service.reals, strict=True)]
+    return Packed(identity, config, b"".join(reals), len(reals), bool(keeps or "reals" in service.keep), service)
 
 
 def _with_kept(record: bytes, keep: Iterable[str]) -> bytes:
@@ -142,3 +140,29 @@ def _with_kept(record: bytes, keep: Iterable[str]) -> bytes:
 def compare(held: HeldServices, services: Iterable[Packed]) -> Comparison:
     """How what is held differs from what is wanted."""
     return Wanted(services).compare(held)
+
+
+def packed_services(services: Iterable[Packed]) -> bytes:
+    """Packed requests that add these services."""
+    head, rest = HEAD.pack(Command.NEW_SERVICE, 0) + _NO_INDEX, bytes(REAL.size)
+    return b"".join([part for one in services for part in (head, one.config[_INDEX.size :], rest)])
+
+
+def packed_members(services: Sequence[Packed]) -> bytes:
+    """Packed requests that add the real servers of these services."""
+    configs, reals = b"".join([one.config for one in services]), b"".join([one.reals for one in services])
+    return member_requests(Command.NEW_DEST, configs, reals, array("I", [one.total for one in services]))
+
+
+def by_size(places: Iterable[int], services: Sequence[Packed], most: int) -> Iterator[list[int]]:
+    """The places of services in portions of so many real servers, or one service that has more."""
+    found: list[int] = []
+    total = 0
+    for place in places:
+        if found and total + services[place].total > most:
+            yield found
+            found, total = [], 0
+        found.append(place)
+        total += services[place].total
+    if found:
+        yield found
