@@ -6,12 +6,14 @@ Knows: what of a set can be edited, and what has to be made anew. Must not know:
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from ipvskit.engine.keys import SetKey
+from ipvskit.engine.order import FREES
 from ipvskit.engine.part import Part, check_scope, owned
 from ipvskit.engine.plan import Action, Change, EntryChange
-from ipvskit.errors import InvalidConfig, SetTypeMismatch
+from ipvskit.errors import InvalidConfig, InvalidEntry, SetTypeMismatch
 from ipvskit.model.settype import SET_TYPES
 from ipvskit.sets.definition import with_options
 from ipvskit.sets.differences import differences
@@ -50,6 +52,9 @@ class _Sets:
         self._snapshot, self._state, self._scope = snapshot, state, scope
         self._atomic, self._timeouts = atomic, entry_timeouts
         self._part = Part([], [], {})
+        self._leaving = self._lists_that_let_go()
+        #: Lists that have to let go of a set before that is made anew.
+        self._freeing: set[str] = set()
 
     def run(self) -> Part:
         for name in self._wanted_names():
@@ -65,7 +70,26 @@ class _Sets:
             reason = "a temporary set whose process died"
             self._part.changes.append(Change(Action.DELETE, SetKey(name), _gone(name), None, reason))
         self._count()
+        if self._freeing:
+            self._part.changes[:] = [
+                replace(one, reason=FREES) if one.key.name in self._freeing and not one.reason else one  # type: ignore[union-attr]
+                for one in self._part.changes
+            ]
         return self._part
+
+    def _lists_that_let_go(self) -> dict[str, list[str]]:
+        """For each set, the lists that hold it and are to hold it no more."""
+        found: dict[str, list[str]] = {}
+        for name, held in self._snapshot.sets.items():
+            if held.type != "list:set" or not held.entries or not owned(SetKey(name), self._scope):
+                continue
+            wanted = self._state.sets.get(name)
+            if wanted is not None and (wanted.type != held.type or wanted.entries is None):
+                continue
+            stays = {str(entry.parts[0]) for entry in wanted.entries} if wanted is not None else set()
+            for member in {str(entry.parts[0]) for entry in held.entries} - stays:
+                found.setdefault(member, []).append(name)
+        return found
 
     def _wanted_names(self) -> Iterable[str]:
         only = self._snapshot.only
@@ -110,7 +134,9 @@ class _Sets:
             return
         reason = ", ".join(f"{field}: {has} -> {wants}" for field, wants, has in found)
         if wanted.type != held.type or wanted.family != held.family:
-            references = status.references if status is not None else 0
+            leaving = self._leaving.get(key.name, [])
+            references = (status.references if status is not None else 0) - len(leaving)
+            self._freeing.update(leaving)
             if references and not wanted.set_type.swaps_with(held.set_type, same_family=wanted.family == held.family):
                 self._refuse(
                     key,
@@ -141,13 +167,17 @@ class _Sets:
             raise InvalidConfig(
                 "snapshot", str(key), "one that was taken with the entries of sets that have to be made anew"
             )
+        kept, lost = _converted(held.entries, wanted)
         contents = wanted.entries
+        if lost and (contents is None or not owned(key, self._scope)):
+            self._refuse(key, held, wanted, f"{reason}, and {lost} of its {len(held.entries)} entries do not fit then")
+            return
         if contents is None:
-            contents = Elements(with_options(wanted, entries=None), (_bare(held.entries, wanted)))
+            contents = kept
         elif not owned(key, self._scope):
-            contents = contents | _converted(held.entries, wanted) if held.entries else contents
+            contents = contents | kept
         after = sized(with_options(wanted, entries=contents), len(contents))
-        added, removed, changed = contents.diff(_converted(held.entries, wanted), self._compared(wanted))
+        added, removed, changed = contents.diff(kept, self._compared(wanted))
         self._part.changes.append(
             Change(Action.REPLACE, key, held, after, reason, EntryChange(added, removed, changed, swap=True))
         )
@@ -203,18 +233,17 @@ def _fitted(wanted: Set, held: Set) -> Set:
     return with_options(fitted, maxelem=grown.maxelem, size=grown.size)
 
 
-def _bare(entries: Elements, wanted: Set) -> Elements:
-    """Entries without the options that the set does not have."""
-    return _converted(entries, wanted)
-
-
-def _converted(entries: Elements, wanted: Set) -> Elements:
-    """Entries as a set with other options has them: without the options that it lacks, and cut as it cuts them."""
+def _converted(entries: Elements, wanted: Set) -> tuple[Elements, int]:
+    """Entries as a set with other options has them: without the options that it lacks, and cut as it cuts them. And how many do not fit."""
     kept = [name for name in _OPTIONS if _has(wanted, name)]
     bare = entries.copy([*kept, *_PARTS])
     made = Elements(with_options(wanted, entries=None))
-    made.update(Elements(wanted.set_type, bare, family=wanted.family))
-    return made
+    try:
+        made.update(Elements(wanted.set_type, bare, family=wanted.family))
+    except InvalidEntry:
+        lost: list[InvalidEntry] = []
+        return Elements.parse(with_options(wanted, entries=None), bare.to_text(), on_error=lost.append), len(lost)
+    return made, 0
 
 
 _OPTIONS = ("timeout", "packets", "bytes", "comment", "skbmark", "skbprio", "skbqueue")

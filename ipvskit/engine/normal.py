@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ipvskit.errors import InvalidConfig
+from ipvskit.model.address import Family
 from ipvskit.model.daemon import SyncDaemon
 from ipvskit.model.device import Device
 from ipvskit.model.real import RealServer
@@ -58,7 +59,13 @@ def _set(value: Set) -> Set:
 
         fitted = sized(value, len(value.entries))
         defaults |= {name: getattr(fitted, name) for name in defaults if getattr(fitted, name) is not None}
-    return with_options(value, **defaults)
+    width = 128 if value.family is Family.IPV6 else 32
+    full = (1 << width) - 1
+    # A mask that leaves every bit is none.
+    masks = {"netmask": value.netmask != width, "bitmask": value.bitmask is not None and int(value.bitmask) != full}
+    return with_options(
+        value, **defaults, **{name: getattr(value, name) if cuts else None for name, cuts in masks.items()}
+    )
 
 
 def _daemon(value: SyncDaemon) -> SyncDaemon:

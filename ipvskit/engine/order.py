@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
     from ipvskit.engine.real_segment import RealSegment
 
-__all__ = ["PHASES", "in_order", "phase"]
+__all__ = ["FREES", "PHASES", "in_order", "phase"]
 
 _ADD, _EDIT, _REPLACE, _DRAIN, _DELETE = Action.ADD, Action.EDIT, Action.REPLACE, Action.DRAIN, Action.DELETE
+
+#: Why a list is changed before the sets that it holds.
+FREES = "before a set that it holds is made anew"
 
 #: Kinds and actions in the order in which they are worked off.
 PHASES: tuple[tuple[type, tuple[Action, ...]], ...] = (
@@ -54,7 +57,7 @@ _RANKS = {(kind, action): rank for rank, (kind, actions) in enumerate(PHASES) fo
 
 def phase(change: Change) -> int:
     """Which of the PHASES a change belongs to."""
-    return _RANKS[type(change.key), change.action]
+    return _RANKS[SetKey, _ADD] if change.reason == FREES else _RANKS[type(change.key), change.action]
 
 
 def in_order(changes: Iterable[Change], segments: Iterable[tuple[RealSegment | ServiceSegment, bool]] = ()) -> Changes:
@@ -81,6 +84,8 @@ def _rank(change: Change) -> tuple[int, int]:
     if isinstance(change.key, RealKey) and change.action is _EDIT:
         # Where one takes over from another, first the one that gets more.
         return phase(change), int(change.after.weight < change.before.weight)
+    if change.reason == FREES:
+        return _RANKS[SetKey, _ADD], -1
     kind = (change.after or change.before).type if isinstance(change.key, SetKey) else ""
     lists_later = int(kind == "list:set")
     return phase(change), -lists_later if change.action is _DELETE else lists_later

@@ -79,11 +79,12 @@ class HeldDump:
 
 
 IN_A_GUEST = "User Mode Linux" in Path("/proc/cpuinfo").read_text()
+THOROUGH = bool(os.environ.get("IPVSKIT_THOROUGH"))
 
 
 def examples(count: int) -> int:
     """How many examples a property is tried with: fewer in a guest, where each takes several times as long; all with IPVSKIT_THOROUGH set."""
-    return max(5, count // 4) if IN_A_GUEST and not os.environ.get("IPVSKIT_THOROUGH") else count
+    return max(5, count // 4) if IN_A_GUEST and not THOROUGH else count
 
 
 def impatient(kernel: ik.Kernel, listed: float = 0.2, released: float = 0.1) -> Ipset:
