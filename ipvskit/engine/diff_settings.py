@@ -5,15 +5,17 @@ Knows: what the kernel makes of what is left open. Must not know: how changes ar
 
 from __future__ import annotations
 
-from dataclasses import fields
-from ipaddress import IPv4Address
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from ipvskit.engine.keys import DaemonKey, SysctlKey, TimeoutsKey
+from ipvskit.engine.normal import normalise
+from ipvskit.engine.order import LATE_SETTINGS
 from ipvskit.engine.part import Part, check_scope, owned
 from ipvskit.engine.plan import Action, Change
 from ipvskit.errors import SysctlNotAvailable
 from ipvskit.model.daemon import SyncDaemon, Timeouts
+from ipvskit.model.sysctl import SYSCTLS
 
 if TYPE_CHECKING:
     from ipvskit.engine.scope import Scope
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
     from ipvskit.engine.state import State
 
 __all__ = ["diff_settings", "same_daemon"]
-
-#: What the kernel takes where nothing is said (linux/ip_vs.h, ip_vs_sync.c). The largest payload follows from the interface.
-_DAEMON_DEFAULTS = {"group": IPv4Address("224.0.0.81"), "port": 8848, "ttl": 1}
 
 
 def diff_settings(snapshot: Snapshot, state: State, scope: Scope | None) -> Part:
@@ -41,13 +40,18 @@ def _sysctls(part: Part, snapshot: Snapshot, state: State) -> None:
         if not snapshot.covers(key):
             continue
         held = snapshot.sysctls.get(name)
-        if held == wanted:
+        if held is not None and SYSCTLS[name].normal(held) == SYSCTLS[name].normal(wanted):
             continue
         refused = None
-        if held is None:
+        if held is None and not _comes_with_services(name, state):
             reason = "this kernel does not have it, or does not show it in this namespace"
             refused = SysctlNotAvailable(2, reason, operation="set sysctl", key=f"net.ipv4.vs.{name}")
         part.changes.append(Change(Action.EDIT, key, held, wanted, refused=refused))
+
+
+def _comes_with_services(name: str, state: State) -> bool:
+    scheduler = LATE_SETTINGS.get(name)
+    return scheduler is not None and any(service.scheduler == scheduler for service in state.services.values())
 
 
 def _timeouts(part: Part, snapshot: Snapshot, state: State) -> None:
@@ -88,11 +92,11 @@ def _daemons(part: Part, snapshot: Snapshot, state: State, scope: Scope | None) 
 
 def same_daemon(wanted: SyncDaemon, held: SyncDaemon) -> bool:
     """Whether a running daemon is as wanted, what was left open taken as the kernel takes it."""
-    if (wanted.interface, wanted.sync_id) != (held.interface, held.sync_id):
-        return False
-    if wanted.max_length and wanted.max_length != held.max_length:
-        return False
-    return all(
-        (getattr(wanted, name) or default) == (getattr(held, name) or default)
-        for name, default in _DAEMON_DEFAULTS.items()
-    )
+    if not wanted.max_length or not held.max_length:
+        wanted, held = (_without_length(one) for one in (wanted, held))
+    return normalise(wanted) == normalise(held)
+
+
+def _without_length(daemon: SyncDaemon) -> SyncDaemon:
+    # The interface says how long, and that is not asked.
+    return replace(daemon, max_length=0)

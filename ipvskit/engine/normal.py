@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ipvskit.errors import InvalidConfig
 from ipvskit.model.address import Family
-from ipvskit.model.daemon import SyncDaemon
+from ipvskit.model.daemon import DaemonRole, SyncDaemon
 from ipvskit.model.device import Device
 from ipvskit.model.real import RealServer
 from ipvskit.model.service import VirtualService
@@ -28,7 +28,8 @@ T = TypeVar("T", VirtualService, RealServer, Set, SyncDaemon, Device)
 #: What a set of a type has where nothing was said (ip_set_hash_gen.h, ip_set_list_set.c). Those that kernels tell at their newest revision only, or
 #: that are random, stay open.
 SET_DEFAULTS: dict[str, Any] = {"hashsize": 1024, "maxelem": 65536, "markmask": 0xFFFFFFFF, "size": 8}
-#: What a sync daemon has (ip_vs_sync.c); the largest payload follows from the interface, and stays open.
+#: What a sync daemon has (ip_vs_sync.c); the largest payload follows from the interface, and stays open. A backup takes no less than this (bytes).
+MIN_BACKUP = 1024
 DAEMON_DEFAULTS: dict[str, Any] = {"group": "224.0.0.81", "port": 8848, "ttl": 1}
 
 
@@ -70,7 +71,10 @@ def _set(value: Set) -> Set:
 
 def _daemon(value: SyncDaemon) -> SyncDaemon:
     filled = {name: getattr(value, name) or held for name, held in DAEMON_DEFAULTS.items()}
-    return SyncDaemon(value.role, value.interface, sync_id=value.sync_id, max_length=value.max_length, **filled)
+    length = (
+        max(MIN_BACKUP, value.max_length) if value.role is DaemonRole.BACKUP and value.max_length else value.max_length
+    )
+    return SyncDaemon(value.role, value.interface, sync_id=value.sync_id, max_length=length, **filled)
 
 
 def _device(value: Device) -> Device:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ipvskit.engine.real_segment import RealSegment
 
-__all__ = ["FREES", "PHASES", "in_order", "phase"]
+__all__ = ["FREES", "LATE_SETTINGS", "PHASES", "in_order", "phase"]
 
 _ADD, _EDIT, _REPLACE, _DRAIN, _DELETE = Action.ADD, Action.EDIT, Action.REPLACE, Action.DRAIN, Action.DELETE
 
@@ -52,12 +52,19 @@ PHASES: tuple[tuple[type, tuple[Action, ...]], ...] = (
     (DaemonKey, (_ADD, _REPLACE)),
 )
 
-_RANKS = {(kind, action): rank for rank, (kind, actions) in enumerate(PHASES) for action in actions}
+#: Settings that are there once their scheduler is loaded, so they come behind the services that load it.
+LATE_SETTINGS = {"lblc_expiration": "lblc", "lblcr_expiration": "lblcr"}
+
+_RANKS = {(kind, action): 2 * rank for rank, (kind, actions) in enumerate(PHASES) for action in actions}
 
 
 def phase(change: Change) -> int:
     """Which of the PHASES a change belongs to."""
-    return _RANKS[SetKey, _ADD] if change.reason == FREES else _RANKS[type(change.key), change.action]
+    if change.reason == FREES:
+        return _RANKS[SetKey, _ADD]
+    if isinstance(change.key, SysctlKey) and change.key.name in LATE_SETTINGS:
+        return _RANKS[ServiceKey, _EDIT] + 1
+    return _RANKS[type(change.key), change.action]
 
 
 def in_order(changes: Iterable[Change], segments: Iterable[tuple[RealSegment | ServiceSegment, bool]] = ()) -> Changes:

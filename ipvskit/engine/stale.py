@@ -22,6 +22,7 @@ from ipvskit.engine.service_segment import ServiceSegment
 from ipvskit.errors import InterfaceNotFound, StalePlan
 from ipvskit.ipvs.wanted import identity_of
 from ipvskit.model.daemon import SyncDaemon
+from ipvskit.model.sysctl import SYSCTLS
 from ipvskit.sets.differences import differences
 
 if TYPE_CHECKING:
@@ -232,7 +233,10 @@ def _devices(kernel: Handle, changes: list[Change]) -> Iterable[Key]:
 
 def _settings(kernel: Handle, by_kind: dict[type, list[Change]]) -> Iterable[Key]:
     for change in by_kind.get(SysctlKey, []):
-        if kernel.ipvs.sysctls.get(change.key.name) not in (change.before, change.after):  # type: ignore[union-attr]
+        setting = SYSCTLS[change.key.name]  # type: ignore[union-attr] # keys of settings
+        now = kernel.ipvs.sysctls.get(setting.name)
+        known = [None if one is None else setting.normal(one) for one in (change.before, change.after)]
+        if (None if now is None else setting.normal(now)) not in known:
             yield change.key
     for change in by_kind.get(TimeoutsKey, []):
         if kernel.ipvs.timeouts() not in (change.before, change.after):

@@ -8,10 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ipvskit.errors import InvalidConfig
+from ipvskit.model.address import is_number
 
 __all__ = ["SYSCTLS", "Sysctl"]
 
 INT_MAX = 2**31 - 1
+#: Automatic defences are at 1, and at 2 while memory is short (update_defense_level in ip_vs_ctl.c).
+_DEFENCES = {"drop_entry", "drop_packet", "secure_tcp"}
+_ACTIVE = 2
+#: More than any kernel is built for.
+_CPUS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,23 @@ class Sysctl:
         if self.name == "sync_ports" and isinstance(value, int) and value.bit_count() != 1:
             raise InvalidConfig(self.name, value, "a power of two")
         return str(value)
+
+    def normal(self, value: Value) -> Value:
+        """A value for comparing: of CPUs, ranges in order; of defences, 1 for both 1 and 2, between which the kernel changes by itself."""
+        if self.name in _DEFENCES and value == _ACTIVE:
+            return 1
+        if self.kind is not str or not isinstance(value, str):
+            return value
+        cpus: set[int] = set()
+        for part in filter(None, value.strip().split(",")):
+            first, _, last = part.partition("-")
+            if not is_number(first) or (last and not is_number(last)):
+                return value
+            cpus.update(range(int(first), min(int(last or first), _CPUS) + 1))
+        ordered = sorted(cpus)
+        starts = [cpu for cpu in ordered if cpu - 1 not in cpus]
+        ends = [cpu for cpu in ordered if cpu + 1 not in cpus]
+        return ",".join(str(one) if one == two else f"{one}-{two}" for one, two in zip(starts, ends, strict=True))
 
     def _fits(self, number: object) -> bool:
         return isinstance(number, int) and self.low <= number <= self.high
