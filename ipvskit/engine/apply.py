@@ -56,11 +56,13 @@ def apply(kernel: Handle, plan: Plan, *, on_error: OnError = "continue", ledger:
     except BaseException as error:
         # Somebody else's, or an interrupt: what was done until then must not stay unsaid.
         error.add_note(f"of the plan until then: {verdicts.report()}")
-        raise
-    finally:
         if ledger is not None:
-            ledger.finish(plan, verdicts.report(), kernel.draining)
-    return verdicts.report()
+            ledger.remember(kernel.draining)
+        raise
+    report = verdicts.report()
+    if ledger is not None:
+        ledger.finish(plan, report, kernel.draining)
+    return report
 
 
 class _Applying:

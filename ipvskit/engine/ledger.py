@@ -21,6 +21,7 @@ from ipvskit.errors import InvalidConfig
 from ipvskit.model.address import parse_endpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from os import PathLike
 
     from ipvskit.engine.plan import Plan
@@ -63,7 +64,7 @@ class Ledger:
                 made |= {owner(one.key) for one in segment if one.after is not None and one.refused is None}
         self._write(self.keys | made)
 
-    def finish(self, plan: Plan, report: ApplyReport, draining: dict[RealKey, Drained]) -> None:
+    def finish(self, plan: Plan, report: ApplyReport, draining: Mapping[RealKey, Drained]) -> None:
         """Note what a plan made and deleted."""
         gone: set[Key] = set()
         untried: set[Key] = set()
@@ -79,6 +80,11 @@ class Ledger:
                     untried.add(change.key)
         self.draining = dict(draining)
         self._write(self.keys - gone - untried)
+
+    def remember(self, draining: Mapping[RealKey, Drained]) -> None:
+        """Note which real servers drain, and nothing else: what was made and what was not is not known."""
+        self.draining = dict(draining)
+        self._write(self.keys)
 
     def claim(self, *keys: Key | str) -> None:
         """Note that these are the controller's own, whoever made them. Raises InvalidConfig."""

@@ -299,9 +299,10 @@ def scopes(draw: st.DrawFn) -> Scope:
         return Scope.everything()
     keys: list[Any] = [*SERVICES, *map(SetKey, SETS), *map(DeviceKey, DEVICES), *map(DaemonKey, DaemonRole)]
     networks = ("192.0.2.0/24", "192.0.2.10", "198.51.100.0/24", "2001:db8::/32")
+    ports: tuple[int | str, ...] = (80, "0-443/tcp", "1-65535/udp")
     return Scope(
         vips=draw(st.none() | st.lists(st.sampled_from(networks), unique=True, max_size=2)),
-        ports=draw(st.none() | st.lists(st.sampled_from((80, "0-443/tcp", "1-65535/udp")), unique=True, max_size=2)),
+        ports=draw(st.none() | st.lists(st.sampled_from(ports), unique=True, max_size=2)),
         fwmarks=draw(st.lists(st.sampled_from((7, "1-100", (8, 9))), unique=True, max_size=1)),
         sets=draw(st.lists(st.sampled_from(("web-*", "other", "?eb-allow")), unique=True, max_size=2)),
         devices=draw(st.lists(st.sampled_from(("vip*", "dummy-?")), unique=True, max_size=1)),

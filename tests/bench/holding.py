@@ -20,7 +20,7 @@ from ipvskit.ipvs.backend import Execution, RowKind, Rows
 from ipvskit.ipvs.client import Ipvs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _VIPS, _REALS = int(IPv4Address("10.0.0.1")), int(IPv4Address("172.16.0.1"))
 _NO_STATS = bytes(records.STATS.size)
@@ -55,6 +55,9 @@ class RowsBackend:
         return Rows(data, [], [1] * count)
 
     def open(self, path: str, mode: str = "r") -> IO[str]:
+        raise NotImplementedError
+
+    def read_all(self, folder: str, names: Iterable[str]) -> dict[str, str | OSError]:
         raise NotImplementedError
 
     def module(self, name: str) -> str:

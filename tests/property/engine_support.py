@@ -36,7 +36,11 @@ def everything(kernel: ik.Kernel) -> dict[ik.ServiceKey | str, Any]:
         entries = frozenset(map(str, each.entries.copy(COMPARED))) if each.entries is not None else None
         found[ik.SetKey(name)] = with_options(each, entries=None, hashsize=None, initval=None), entries
     for name, device in snapshot.devices.items():
-        found[ik.DeviceKey(name)] = device.kind, device.up, frozenset(one for one in device.addresses if not one.is_link_local)
+        found[ik.DeviceKey(name)] = (
+            device.kind,
+            device.up,
+            frozenset(one for one in device.addresses if not one.is_link_local),
+        )
     found["settings"] = tuple(snapshot.sysctls.items()), snapshot.timeouts
     for role, daemon in snapshot.daemons.items():
         found[ik.DaemonKey(role)] = daemon
