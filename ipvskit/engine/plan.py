@@ -70,7 +70,7 @@ class Change:
     after: Any = None
     reason: str = ""
     entries: EntryChange | None = None
-    refused: IpvskitError | None = None
+    refused: IpvskitError | None = field(default=None, compare=False)
 
     @property
     def deletes(self) -> bool:

@@ -197,6 +197,10 @@ class VirtualService:
         if not self.keep:
             return self
         values: dict[str, Any] = {name: getattr(held if name in self.keep else self, name) for name in _FIELDS}
+        if "scheduler_flags" in self.keep and values["scheduler"] != held.scheduler:
+            # The same bits have other names with another scheduler.
+            bits = flag_bits(held.scheduler, held.scheduler_flags)
+            values["scheduler_flags"] = flags_of_bits(values["scheduler"], bits)
         made = object.__new__(VirtualService)
         _fill(made, *[*values.values(), NOTHING])
         return made

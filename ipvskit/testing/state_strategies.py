@@ -8,8 +8,8 @@
 Knows: what is valid, and what belongs together in a kernel. Must not know: any kernel, how states are compared or applied. Needs Hypothesis. Must not
 be imported by the library.
 
-A kernel that has IPVS, all set types and the interface lo takes each of these states: lists hold only sets of the state, and next to sync daemons there
-are no real servers of the other family.
+A kernel that has IPVS, all set types and the interface lo takes each of these states: lists hold only sets of the state, and next to sync daemons
+there are no real servers of the other family.
 """
 
 from __future__ import annotations

@@ -144,13 +144,16 @@ def references(snapshot: ik.Snapshot) -> dict[str, int]:
 
 
 def frozen(snapshot: ik.Snapshot, *, without: Sequence[str] = ()) -> dict[str, Any]:
-    """All of a snapshot as values that can be compared; real servers, entries and addresses in any order, link-local addresses left out."""
+    """All of a snapshot as values that can be compared: real servers, entries and addresses in any order.
+
+    Link-local addresses are left out, and what sets tell of their hash, which depends on their revision.
+    """
     services = {
         key: (one.with_reals(()), frozenset(one.reals)) for key, one in snapshot.services.items() if key is not None
     }
     sets = {
         name: (
-            with_options(one, entries=None, hashsize=None, initval=None),
+            with_options(one, entries=None, hashsize=None, bucketsize=None, initval=None),
             frozenset(map(str, one.entries.copy(_KEPT) if one.entries is not None else ())),
         )
         for name, one in snapshot.sets.items()

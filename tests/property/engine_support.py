@@ -19,7 +19,7 @@ COMPARED = ("mac", "comment", "skbmark", "skbprio", "skbqueue", "nomatch", "wild
 
 def filled(state: ik.State, **options: Any) -> Watched:
     """A kernel that is in this state."""
-    kernel = Watched(**options)
+    kernel = Watched(**{"patience": 0.01} | options)
     plan = ik.diff(kernel.snapshot(), state, scope=ALL)
     kernel.apply(plan.guard(1.0)).raise_for_failures()
     kernel.forget()
