@@ -71,11 +71,21 @@ class _Sets:
             self._part.changes.append(Change(Action.DELETE, SetKey(name), _gone(name), None, reason))
         self._count()
         if self._freeing:
-            self._part.changes[:] = [
-                replace(one, reason=FREES) if one.key.name in self._freeing and not one.reason else one  # type: ignore[union-attr]
-                for one in self._part.changes
-            ]
+            self._part.changes[:] = [part for change in self._part.changes for part in self._split(change)]
         return self._part
+
+    def _split(self, change: Change) -> list[Change]:
+        """A list lets go of sets before those are made anew; sets that it is to hold may have to be made first."""
+        if not isinstance(change.key, SetKey) or change.key.name not in self._freeing or change.refused:
+            return [change]
+        entries = change.entries
+        if entries is None:
+            return [replace(change, reason=FREES)]
+        none = entries.removed - entries.removed
+        early = replace(change, action=Action.EDIT, reason=FREES, entries=EntryChange(none, entries.removed, none))
+        late = replace(change, entries=replace(entries, removed=none))
+        rest = change.action is Action.REPLACE or entries.added or entries.changed
+        return [early, late] if rest else [early]
 
     def _lists_that_let_go(self) -> dict[str, list[str]]:
         """For each set, the lists that hold it and are to hold it no more."""

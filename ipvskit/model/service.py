@@ -201,6 +201,10 @@ class VirtualService:
             # The same bits have other names with another scheduler.
             bits = flag_bits(held.scheduler, held.scheduler_flags)
             values["scheduler_flags"] = flags_of_bits(values["scheduler"], bits)
+        timeout = values["persistence_timeout"]
+        if (values["persistence_netmask"] is None) is not (timeout is None):
+            # One goes with the other.
+            values["persistence_netmask"] = _full_netmask(self.key.family, timeout)
         made = object.__new__(VirtualService)
         _fill(made, *[*values.values(), NOTHING])
         return made
