@@ -78,7 +78,9 @@ class Drainer:
         """Take the weight of those that still have one; returns the places of changes for which that failed."""
         for _, key, real in reals:
             known = self._kernel.draining.get(key) or self._remembered.get(key)
-            self._kernel.draining[key] = known or Drained(self._now, real.weight or 1)
+            # A clock that was set back does not prolong it.
+            since = self._now if known is None else min(known.since, self._now)
+            self._kernel.draining[key] = Drained(since, real.weight or 1 if known is None else known.weight)
         active = [(place, key, real) for place, key, real in reals if real.weight]
         operations = [ReplaceReal(key.service, real.replace(weight=0)) for _, key, real in active]
         report = self._kernel.ipvs.bulk(operations) if operations else None

@@ -91,7 +91,7 @@ class _Services:
         held = self._snapshot.services
         chosen: list[int] = []
         rest: list[tuple[int, int]] = []
-        for place, bits in found.differing:
+        for place, bits in self._with_drained(found.differing):
             if (
                 bits & REALS_DIFFER
                 and not wanted[held.identities[place]].keeps
@@ -111,6 +111,16 @@ class _Services:
                 segment = RealSegment(action, some, held, arranged, self._state.services)
                 self._segments.append((segment, lowers))
         return rest
+
+    def _with_drained(self, differing: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """And the services whose real servers drain: a weight that is kept does not differ, and has to be given back all the same."""
+        held = self._snapshot.services
+        known = dict(differing)
+        for key in dict.fromkeys(real.service for real in self._snapshot.draining):
+            place = held.place(key)
+            if place is not None and key in self._state.services and self._snapshot.covers(key):
+                known[place] = known.get(place, 0) | REALS_DIFFER
+        return list(known.items()) if self._snapshot.draining else differing
 
     def _plainly(self, key: ServiceKey) -> bool:
         """Whether what is not wanted of this service's real servers is deleted, without further ado."""

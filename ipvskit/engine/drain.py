@@ -65,7 +65,7 @@ class Drain:
         return waiting == 0
 
     def left(self, since: float, now: float) -> float | None:
-        """Seconds until the deadline, None where there is none. A clock that was set back does not prolong it."""
+        """Seconds until the deadline, None where there is none."""
         return None if self.deadline is None else max(0.0, since + self.deadline - now)
 
 
