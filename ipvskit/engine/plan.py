@@ -148,7 +148,7 @@ class Plan:
         if (
             isinstance(max_deletes, bool)
             or not isinstance(max_deletes, int | float)
-            or max_deletes < 0
+            or not max_deletes >= 0
             or (share and max_deletes > 1)
         ):
             raise InvalidConfig("max_deletes", max_deletes, "a number of objects, or a share from 0.0 to 1.0")

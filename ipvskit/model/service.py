@@ -188,7 +188,7 @@ class VirtualService:
             raise InvalidConfig("virtual service", sorted(unknown), "attributes named " + ", ".join(_FIELDS))
         if "scheduler" in changes and "scheduler_flags" not in changes and changes["scheduler"] != self.scheduler:
             values["scheduler_flags"] = ()
-        if values["persistence_timeout"] is None and "persistence_netmask" not in changes:
+        if values["persistence_timeout"] is None and not {"persistence_netmask"} & (changes.keys() | self.keep):
             values["persistence_netmask"] = None
         return VirtualService(values.pop("key"), **values)
 
