@@ -40,6 +40,10 @@ test-kernel: $(READY) ## the tests that need IPVS or types of sets: on this kern
 test-kernels: $(READY) ## the same on every packaged kernel
 	$(RUN) -m tests.lab each --kernels $(KERNELS) -- $(RUN) -m pytest tests/kernel -m "ipvs or ipset" -q -p no:cacheprovider
 
+nightly: $(READY) ## every property with twenty times the examples, and the kernel tests with all of theirs
+	IPVSKIT_NIGHTLY=1 $(RUN) -m pytest tests/property tests/unit -q -o timeout=7200
+	IPVSKIT_THOROUGH=1 $(RUN) -m tests.where $(RUN) -m pytest tests/kernel -m "ipvs or ipset" -q -p no:cacheprovider -o timeout=7200
+
 test-asan: $(READY) ## the codec's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	sh tests/asan.sh
 
@@ -63,4 +67,4 @@ wheel: $(READY) ## one abi3 wheel in dist/
 clean: ## remove what was built, the virtual environment too
 	rm -rf build dist $(VENV) *.egg-info ipvskit/_core*.so ipvskit/_core.c
 
-.PHONY: help setup demo test test-here test-kernel test-kernels test-asan fuzz lint bench wheel clean
+.PHONY: help setup demo test test-here test-kernel test-kernels nightly test-asan fuzz lint bench wheel clean

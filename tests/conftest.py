@@ -5,15 +5,23 @@ Tests never touch the namespace that they are started in.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ipvskit import IPVSNotAvailable, Kernel, PermissionDenied
 from ipvskit.testing.namespaces import TestNetNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# How long an example takes says nothing on a machine with two cores and neighbours.
+settings.register_profile("default", deadline=None)
+settings.register_profile("nightly", deadline=None, max_examples=2000, suppress_health_check=list(HealthCheck))
+settings.load_profile("nightly" if os.environ.get("IPVSKIT_NIGHTLY") else "default")
 
 
 @pytest.fixture
