@@ -10,7 +10,17 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
-HEADERS = ("ik_netns.h", "ik_socket.h", "ik_genl.h", "ik_ipvs.h", "ik_ipvs_compare.h", "ik_ipvs_pairs.h", "ik_elements.h", "ik_ipset.h", "ik_rtnl.h")
+HEADERS = (
+    "ik_netns.h",
+    "ik_socket.h",
+    "ik_genl.h",
+    "ik_ipvs.h",
+    "ik_ipvs_compare.h",
+    "ik_ipvs_pairs.h",
+    "ik_elements.h",
+    "ik_ipset.h",
+    "ik_rtnl.h",
+)
 # Free-threaded builds of CPython have no limited API.
 LIMITED_API = not sysconfig.get_config_var("Py_GIL_DISABLED")
 

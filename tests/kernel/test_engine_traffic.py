@@ -93,7 +93,7 @@ def test_plans_under_load(site: Site) -> None:
     keys = [site.key(), site.key(protocol="udp"), site.key()]
     chance = random.Random(20)
     scope = ik.Scope(vips=["10.9.0.0/16", str(keys[0].address)], sets=["load"], devices=["beside"])
-    drain = ik.Drain(udp="delete")
+    drain = ik.Drain(udp="wait")
     first = ik.State([ik.VirtualService(key, reals=[site.real(name, key) for name in REALS]) for key in keys[:2]])
     ik.reconcile(
         site.kernel,

@@ -11,6 +11,7 @@ The client also owns a crowd of addresses (`CROWD`), for traffic from many sourc
 from __future__ import annotations
 
 import contextlib
+import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import TYPE_CHECKING
@@ -93,6 +94,8 @@ def joined(
     networks = dict.fromkeys(one.network for one in [*CLIENT, *(one for pair in reals.values() for one in pair)])
     gateways = tuple(_gateway(network) for network in networks)
     with contextlib.ExitStack() as stack:
+        # Where IPv6 is a module, a socket loads it.
+        stack.enter_context(socket.socket(socket.AF_INET6))
         director = Host("director", stack.enter_context(TestNetNS(name="director")), gateways)
         client = Host("client", stack.enter_context(TestNetNS(name="client")), CLIENT)
         members = tuple(Host(name, stack.enter_context(TestNetNS(name=name)), own) for name, own in reals.items())
