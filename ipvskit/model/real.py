@@ -226,6 +226,9 @@ class RealServer:
         if not self.keep:
             return self
         values: dict[str, Any] = {name: getattr(held if name in self.keep else self, name) for name in _FIELDS}
+        if (values["tunnel"] is None) is (values["forwarding"] is ForwardingMethod.TUNNEL):
+            # One goes with the other.
+            values["tunnel"] = IPIP if values["tunnel"] is None else None
         made = object.__new__(RealServer)
         _fill(made, *[*values.values(), NOTHING])
         return made

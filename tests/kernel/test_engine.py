@@ -232,3 +232,20 @@ def test_very_many_addresses(handle: ik.Kernel) -> None:
     assert ik.reconcile(handle, state, scope=SCOPE).ok
     converge(handle, ik.State())
     assert not handle.devices.exists("vip0")
+
+
+# --- sets -----------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.ipset
+def test_interfaces_beside_wildcards_that_cover_them(handle: ik.Kernel) -> None:
+    if handle.ipset.types().get("hash:net,iface", (0, 0))[1] < ik.SET_TYPES["hash:net,iface"].revision_of("wildcard"):
+        pytest.skip("this kernel has no wildcards in hash:net,iface")
+
+    def state(*entries: str) -> ik.State:
+        return ik.State(sets=[ik.Set("web-1", "hash:net,iface", entries=[f"10.0.0.0/8,{entry}" for entry in entries])])
+
+    every = ("eth wildcard", "eth0", "eth1 wildcard", "eth10 wildcard", "wlan0")
+    for entries in (every, every[:1], every[:2], every[1:3], (), every[3:], every):
+        converge(handle, state(*entries))
+        assert len(handle.ipset.entries("web-1")) == len(entries)
