@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from ipvskit.engine.plan import Action
 from ipvskit.errors import IpvskitError, SetExists, SetNotFound
+from ipvskit.sets.definition import with_options
 from ipvskit.sets.differences import differences
+from ipvskit.sets.elements import Elements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,27 +61,37 @@ def apply_sets(kernel: Handle, work: Sequence[Work], verdicts: Verdicts) -> None
 def _make(kernel: Handle, change: Change) -> bool:
     name: str = change.key.name  # type: ignore[union-attr] # keys of sets
     if change.action is Action.ADD:
-        return kernel.ipset.create(change.after)
+        return kernel.ipset.create(_in_order(change.after))
     if change.action is Action.DELETE:
         if change.reason.startswith(_TEMPORARY):
             return name in kernel.ipset.clean()
         kernel.ipset.destroy(name)
         return True
     if change.action is Action.REPLACE:
-        kernel.ipset.remake(change.after).raise_for_failures()
+        kernel.ipset.remake(_in_order(change.after)).raise_for_failures()
         return True
     entries = change.entries
     if entries is None:
         return False
     if entries.swap:
-        kernel.ipset.replace(name, change.after.entries, grow=change.after.maxelem is None).raise_for_failures()
+        contents = _in_order(change.after).entries
+        kernel.ipset.replace(name, contents, grow=change.after.maxelem is None).raise_for_failures()
         return True
-    for some in (entries.added, entries.changed):
+    added = _in_order(with_options(change.before, entries=entries.added)).entries
+    for some in (added, entries.changed):
         if some:
             kernel.ipset.add_entries(change.before, some.copy(_WITHOUT_COUNTERS), exist=True).raise_for_failures()
     if entries.removed:
         kernel.ipset.delete_entries(change.before, entries.removed).raise_for_failures()
     return True
+
+
+def _in_order(of: Set) -> Set:
+    """The set with wildcards for interfaces behind what they cover: the kernel takes that for the wildcard once this is there, and loses it."""
+    if of.entries is None or not of.entries.has_option("wildcard"):
+        return of
+    entries = sorted(of.entries, key=lambda entry: (entry.wildcard, -len(str(entry.parts[-1]))))
+    return with_options(of, entries=Elements(with_options(of, entries=None), entries))
 
 
 def _is_so(kernel: Handle, change: Change, error: IpvskitError) -> bool:

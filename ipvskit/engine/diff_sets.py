@@ -225,6 +225,9 @@ class _Sets:
             return True
         if changed and _needs_delete(changed, held.entries):
             return True
+        if added and held.entries.has_option("wildcard"):
+            # What a wildcard covers has to be added before it.
+            return True
         if wanted.type == "list:set":
             return False
         return bool(removed) and total > len(wanted.entries) + _SWAP_COSTS
