@@ -49,10 +49,13 @@ def apply(kernel: Handle, plan: Plan, *, on_error: OnError = "continue", ledger:
         raise GuardRefused("objects for an empty desired state", deletions, deletions, 0)
     check_stale(kernel, plan)
     if ledger is not None:
-        ledger.begin(plan)
+        ledger.recall(kernel.draining)
     verdicts = Verdicts(plan, stop=on_error == "stop")
+    applying = _Applying(kernel, plan, verdicts)
+    if ledger is not None:
+        ledger.begin(plan, kernel.draining)
     try:
-        _Applying(kernel, plan, verdicts).run()
+        applying.run()
     except BaseException as error:
         # Somebody else's, or an interrupt: what was done until then must not stay unsaid.
         error.add_note(f"of the plan until then: {verdicts.report()}")
@@ -69,6 +72,7 @@ class _Applying:
     def __init__(self, kernel: Handle, plan: Plan, verdicts: Verdicts) -> None:
         self._kernel, self._plan, self._verdicts = kernel, plan, verdicts
         self._drainer = Drainer(kernel, plan, verdicts, time.time())
+        self._drainer.remember()
 
     def run(self) -> None:
         """Work the plan off, phase by phase."""

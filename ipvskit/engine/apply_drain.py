@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipvskit.engine.apply_services import delete_real, run_operations
 from ipvskit.engine.changes import segments_of
-from ipvskit.engine.drain import Drain, Drained, Draining
+from ipvskit.engine.drain import Drain, Drained, Draining, with_weight
 from ipvskit.engine.keys import AddressKey, RealKey
 from ipvskit.engine.plan import Action
 from ipvskit.engine.report import Status
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ipvskit.engine.handle import Handle
+    from ipvskit.engine.keys import Key
     from ipvskit.engine.plan import Change, Plan
     from ipvskit.engine.verdicts import Verdicts, Work
     from ipvskit.ipvs.operations import DeleteReal
@@ -39,17 +40,28 @@ class Drainer:
     def __init__(self, kernel: Handle, plan: Plan, verdicts: Verdicts, now: float) -> None:
         self._kernel, self._plan, self._verdicts, self._now = kernel, plan, verdicts, now
         self._drain = plan.drain or Drain()
-        self._busy: set[IPAddress | None] = set()
         self._remembered = dict(plan.basis.draining) if plan.basis is not None else {}
-        #: What is still on its way out.
-        self._going = {
-            key
+        self._reals = [
+            found
             for _, segment in segments_of(plan.changes)
             if isinstance(segment, tuple)
             for change in segment
             if change.action is Action.DRAIN
-            for key, _ in _reals_of(change)
-        }
+            for found in _reals_of(change)
+        ]
+        #: What is still on its way out.
+        self._going = {key for key, _ in self._reals}
+
+    def remember(self) -> None:
+        """Have the kernel handle know which weights are about to be taken: afterwards nobody else does."""
+        draining = self._kernel.draining
+        for key, real in self._reals:
+            known = draining.get(key) or self._remembered.get(key)
+            if known is None or real.weight:
+                draining[key] = Drained(self._now, real.weight or 1)
+            else:
+                # A clock that was set back does not prolong it.
+                draining[key] = Drained(min(known.since, self._now), known.weight)
 
     def run(self, work: Sequence[Work]) -> None:
         """Drain real servers, or whole services."""
@@ -76,13 +88,8 @@ class Drainer:
 
     def _quiesce(self, reals: Sequence[tuple[int, RealKey, RealServer]]) -> set[int]:
         """Take the weight of those that still have one; returns the places of changes for which that failed."""
-        for _, key, real in reals:
-            known = self._kernel.draining.get(key) or self._remembered.get(key)
-            # A clock that was set back does not prolong it.
-            since = self._now if known is None else min(known.since, self._now)
-            self._kernel.draining[key] = Drained(since, real.weight or 1 if known is None else known.weight)
         active = [(place, key, real) for place, key, real in reals if real.weight]
-        operations = [ReplaceReal(key.service, real.replace(weight=0)) for _, key, real in active]
+        operations = [ReplaceReal(key.service, with_weight(real, 0)) for _, key, real in active]
         report = self._kernel.ipvs.bulk(operations) if operations else None
         failed: set[int] = set()
         for failure in report.failures if report is not None else ():
@@ -108,18 +115,19 @@ class Drainer:
         verdicts = self._verdicts
         verdicts.waits(place, f"{len(waiting)} with connections")
         verdicts.draining += waiting
-        self._busy.update(one.service.address for one in waiting)
         soonest = min((one.left for one in waiting if one.left is not None), default=self._drain.interval)
         after = min(self._drain.interval, soonest)
         verdicts.requeue_after = after if verdicts.requeue_after is None else min(after, verdicts.requeue_after)
 
     def needless(self, work: Sequence[Work]) -> list[Work]:
         """Of deletions of addresses, those that no service needs any more; the others wait. Other changes are handed on."""
+        # That of a service whose draining failed too: nobody looked whether it has connections.
+        busy: set[IPAddress | None] = {key.service.address for key in self._going}
         free = []
         for place, change in work:
             held: Any = change.before if change.deletes else None
             addresses = [held] if isinstance(change.key, AddressKey) else getattr(held, "addresses", ())
-            if held is not None and any(address.ip in self._busy for address in addresses):
+            if held is not None and any(address.ip in busy for address in addresses):
                 self._verdicts.waits(place, "a service that drains has this address")
             else:
                 free.append((place, change))
@@ -129,9 +137,21 @@ class Drainer:
         """Forget what no longer drains."""
         draining = self._kernel.draining
         basis = self._plan.basis
+        kept = self._going | self._without_weight()
         for key in list(draining):
-            if key not in self._going and (basis is None or basis.covers(key.service)):
+            if key not in kept and (basis is None or basis.covers(key.service)):
                 del draining[key]
+
+    def _without_weight(self) -> set[Key]:
+        """Those that are wanted again and did not get their weight back: the next plan has to know which."""
+        made = {Status.DONE, Status.ALREADY}
+        return {
+            change.key
+            for start, segment in segments_of(self._plan.changes)
+            if isinstance(segment, tuple)
+            for place, change in enumerate(segment, start)
+            if change.action is Action.EDIT and self._verdicts.status(place) not in made
+        }
 
 
 def _reals_of(change: Change) -> list[tuple[RealKey, RealServer]]:

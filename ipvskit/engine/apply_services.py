@@ -6,6 +6,7 @@ Knows: the bulk calls, and how a failure is told from a race that came out right
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ipvskit.engine.keys import RealKey
@@ -58,6 +59,8 @@ def apply_reals(kernel: Handle, work: Sequence[Work], verdicts: Verdicts) -> Non
         Action.ADD: lambda change: AddReal(_real_key(change).service, change.after),
         Action.EDIT: lambda change: ReplaceReal(_real_key(change).service, change.after),
         Action.DELETE: lambda change: delete_real(_real_key(change)),
+        # What is left of draining where one of them was gone already.
+        Action.DRAIN: lambda change: delete_real(_real_key(change)),
     }
     run_operations(kernel, work, verdicts, make[work[0][1].action])
 
@@ -119,18 +122,21 @@ def _add_scheduler_last(kernel: Handle, work: Sequence[Work], verdicts: Verdicts
     """New services without a scheduler, their real servers, then the scheduler: nothing is scheduled before."""
     bare = [AddService(change.after.replace(scheduler="none")) for _, change in work]
     report = kernel.ipvs.bulk(bare, on_error="stop" if verdicts.stop else "continue")
-    failed = {failure.index for failure in report.failures}
     # Those are tried again in the ordinary way, which tells what is wrong with them.
-    made = [one for at, one in enumerate(work) if at not in failed]
-    if report.stopped:
-        made = [one for one in made if one[0] < work[min(failed)][0]]
-    report = kernel.ipvs.bulk([ReplaceService(change.after) for _, change in made])
-    without = {failure.index for failure in report.failures}
+    unmade = {failure.index for failure in report.failures if isinstance(failure.operation, AddService)}
+    tried = max(failure.index for failure in report.failures) + 1 if report.stopped else len(work)
+    made = [at for at in range(tried) if at not in unmade]
+    second = kernel.ipvs.bulk([ReplaceService(work[at][1].after) for at in made])
+    without = {made[failure.index]: failure.error for failure in second.failures}
     # As with the ordinary way, what could not be made is not there.
-    kernel.ipvs.bulk([DeleteService(_service_of(made[at][1])) for at in without])
-    for failure in report.failures:
-        verdicts.failed(made[failure.index][0], failure.error)
-    verdicts.done(place for at, (place, _) in enumerate(made) if at not in without)
+    kernel.ipvs.bulk([DeleteService(_service_of(work[at][1])) for at in without])
+    for at, error in without.items():
+        verdicts.failed(work[at][0], error)
+    left = [at for at in made if at not in without]
+    lacking = tuple(
+        replace(failure, index=left.index(failure.index)) for failure in report.failures if failure.index in left
+    )
+    _settle(kernel, [work[at] for at in left], BulkReport(0, lacking), verdicts)
 
 
 def _settle(kernel: Handle, work: Sequence[Work], report: BulkReport, verdicts: Verdicts) -> None:
@@ -203,7 +209,7 @@ def _is_so(change: Change, now: dict[ServiceKey, VirtualService], errors: Iterab
     if held is None:
         return False
     if isinstance(change.key, RealKey):
-        return bool(held == change.after)
+        return bool(held == change.after.filled(held))
     service = cast("VirtualService", held)
     if change.action is Action.EDIT:
         return bool(service.with_reals(()) == change.after)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ipvskit.engine.verdicts import Verdicts, Work
     from ipvskit.sets.definition import Set
 
-__all__ = ["apply_sets"]
+__all__ = ["apply_sets", "same_sets"]
 
 #: Counters that are not given stay as they are when an entry is added again.
 _WITHOUT_COUNTERS = (
@@ -36,7 +36,6 @@ _WITHOUT_COUNTERS = (
     "before",
     "after",
 )
-_TEMPORARY = "a temporary set"
 
 
 def apply_sets(kernel: Handle, work: Sequence[Work], verdicts: Verdicts) -> None:
@@ -63,7 +62,7 @@ def _make(kernel: Handle, change: Change) -> bool:
     if change.action is Action.ADD:
         return kernel.ipset.create(_in_order(change.after))
     if change.action is Action.DELETE:
-        if change.reason.startswith(_TEMPORARY):
+        if change.leftover:
             return name in kernel.ipset.clean()
         kernel.ipset.destroy(name)
         return True

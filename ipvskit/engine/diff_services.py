@@ -9,6 +9,7 @@ from array import array
 from typing import TYPE_CHECKING
 
 from ipvskit._native.pairs import pairs
+from ipvskit.engine.drain import with_weight
 from ipvskit.engine.keys import Key, RealKey, ServiceKey, service_order
 from ipvskit.engine.part import Part, check_scope, owned
 from ipvskit.engine.plan import Action, Change
@@ -168,7 +169,7 @@ class _Services:
         drained = self._snapshot.draining.get(RealKey(key, held.address, held.port))
         if "weight" in wanted.keep and held.weight == 0 and drained is not None:
             # It was we who took its weight.
-            after = after.replace(weight=drained.weight)
+            after = with_weight(after, drained.weight)
         return after
 
     # --- services that nobody wants --------------------------------------------------------------------------------------------------

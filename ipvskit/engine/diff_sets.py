@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from ipvskit.engine.keys import SetKey
+from ipvskit.engine.normal import own_entries
 from ipvskit.engine.order import FREES
 from ipvskit.engine.part import Part, check_scope, owned
-from ipvskit.engine.plan import Action, Change, EntryChange
+from ipvskit.engine.plan import LEFTOVER, Action, Change, EntryChange
 from ipvskit.errors import InvalidConfig, InvalidEntry, SetTypeMismatch
 from ipvskit.model.settype import SET_TYPES
 from ipvskit.sets.definition import with_options
@@ -58,7 +59,7 @@ class _Sets:
 
     def run(self) -> Part:
         for name in self._wanted_names():
-            key, wanted = SetKey(name), self._state.sets[name]
+            key, wanted = SetKey(name), own_entries(self._state.sets[name])
             check_scope(key, self._scope, self._snapshot)
             held = self._snapshot.sets.get(name)
             if held is None:
@@ -67,8 +68,7 @@ class _Sets:
                 self._both(key, held, wanted)
         self._unwanted()
         for name in self._snapshot.leftovers:
-            reason = "a temporary set whose process died"
-            self._part.changes.append(Change(Action.DELETE, SetKey(name), _gone(name), None, reason))
+            self._part.changes.append(Change(Action.DELETE, SetKey(name), _gone(name), None, LEFTOVER))
         self._count()
         if self._freeing:
             self._part.changes[:] = [part for change in self._part.changes for part in self._split(change)]
@@ -133,9 +133,10 @@ class _Sets:
             raise InvalidConfig(
                 "snapshot", str(key), "one that was taken with the entries of the sets that a state has"
             )
-        fitted = wanted
-        if wanted.entries is not None:
-            fitted = _fitted(wanted, held)
+        fitted = _fitted(wanted, held)
+        if wanted.entries is None and wanted.type == held.type:
+            # Sizes that were left open go with contents that are left alone.
+            wanted = fitted
         status = self._snapshot.set_status.get(key.name)
         found = differences(fitted, held)
         if not found:
@@ -185,7 +186,7 @@ class _Sets:
         if contents is None:
             contents = kept
         elif not owned(key, self._scope):
-            contents = contents | kept
+            contents = kept | contents
         after = sized(with_options(wanted, entries=contents), len(contents))
         added, removed, changed = contents.diff(kept, self._compared(wanted))
         self._part.changes.append(
@@ -210,8 +211,9 @@ class _Sets:
             return
         swap = self._atomic or self._cheaper_by_swap(held, wanted, added, removed, changed, total)
         after = wanted
-        if swap and not owned(key, self._scope):
-            after = with_options(wanted, entries=held.entries | wanted.entries)
+        if swap and (held.counters or held.timeout is not None or not owned(key, self._scope)):
+            # As if it had been done one by one: what stays keeps its counters, and the time that it has left.
+            after = with_options(wanted, entries=(held.entries - removed) | added | changed)
         entries = EntryChange(added, removed, changed, swap)
         self._part.changes.append(Change(Action.EDIT, key, held, after, "", entries))
 
@@ -240,6 +242,8 @@ def _needs_delete(changed: Elements, held: Elements) -> bool:
 
 def _fitted(wanted: Set, held: Set) -> Set:
     """What is wanted, with sizes that were left open as the one there has them, or as the contents need them."""
+    if wanted.entries is None:
+        return fitting(wanted, held, 0)
     count = len(wanted.entries)
     fitted = fitting(wanted, held, count)
     grown = sized(fitted, count)

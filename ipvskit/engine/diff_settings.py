@@ -37,6 +37,7 @@ def diff_settings(snapshot: Snapshot, state: State, scope: Scope | None) -> Part
 def _sysctls(part: Part, snapshot: Snapshot, state: State) -> None:
     for name, wanted in state.sysctls.items():
         key = SysctlKey(name)
+        check_scope(key, None, snapshot)
         if not snapshot.covers(key):
             continue
         held = snapshot.sysctls.get(name)
@@ -56,7 +57,10 @@ def _comes_with_services(name: str, state: State) -> bool:
 
 def _timeouts(part: Part, snapshot: Snapshot, state: State) -> None:
     wanted, held = state.timeouts, snapshot.timeouts
-    if wanted is None or not snapshot.covers(TimeoutsKey()):
+    if wanted is None:
+        return
+    check_scope(TimeoutsKey(), None, snapshot)
+    if not snapshot.covers(TimeoutsKey()):
         return
     names = [field.name for field in fields(Timeouts)]
     after = Timeouts(*(getattr(wanted, name) or (getattr(held, name) if held else 0) for name in names))
@@ -69,9 +73,9 @@ def _daemons(part: Part, snapshot: Snapshot, state: State, scope: Scope | None) 
         part.foreign.extend(DaemonKey(role) for role in snapshot.daemons if not owned(DaemonKey(role), scope))
     for role, wanted in (state.daemons or {}).items():
         key = DaemonKey(role)
+        check_scope(key, scope, snapshot)
         if not snapshot.covers(key):
             continue
-        check_scope(key, None, snapshot)
         held = snapshot.daemons.get(role)
         if held is None:
             part.changes.append(Change(Action.ADD, key, None, wanted))

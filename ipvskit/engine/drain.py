@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ipvskit.errors import InvalidConfig
+from ipvskit.model.real import stored_real
 
 if TYPE_CHECKING:
     from ipvskit.model.key import ServiceKey
+    from ipvskit.model.real import RealServer
     from ipvskit.model.status import RealServerStatus
 
-__all__ = ["Drain", "Drained", "Draining"]
+__all__ = ["Drain", "Drained", "Draining", "with_weight"]
 
 Policy = Literal["wait", "delete"]
 _POLICIES = ("wait", "delete")
@@ -71,6 +73,19 @@ class Drain:
 
 def _seconds(value: object, low: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value < float("inf")
+
+
+def with_weight(held: RealServer, weight: int) -> RealServer:
+    """A real server with another weight, not checked: what others made may be what we would refuse."""
+    return stored_real(
+        held.address,
+        held.port,
+        weight,
+        held.forwarding,
+        held.upper_threshold,
+        held.lower_threshold,
+        held.tunnel,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ipvskit.engine.changes import LAZY, segments_of
 from ipvskit.engine.drain import Drained
 from ipvskit.engine.files import write_whole
-from ipvskit.engine.keys import Key, RealKey, ServiceKey, owner, parse_key
+from ipvskit.engine.keys import DaemonKey, DeviceKey, Key, RealKey, ServiceKey, SetKey, owner, parse_key
 from ipvskit.engine.plan import Action
 from ipvskit.engine.report import Status
 from ipvskit.engine.scope import Scope
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ipvskit.engine.plan import Plan
     from ipvskit.engine.report import ApplyReport
+    from ipvskit.engine.snapshot import Snapshot
 
 __all__ = ["Ledger"]
 
@@ -45,7 +46,7 @@ class Ledger:
         self.keys: frozenset[Key] = frozenset()
         self.draining: dict[RealKey, Drained] = {}
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = self.path.read_bytes()
         except FileNotFoundError:
             return
         self._read(text)
@@ -54,15 +55,24 @@ class Ledger:
         """What the controller made, as a scope."""
         return Scope(keys=self.keys)
 
-    def begin(self, plan: Plan) -> None:
-        """Note what a plan is about to make."""
+    def begin(self, plan: Plan, draining: Mapping[RealKey, Drained]) -> None:
+        """Note what a plan is about to make, and of which real servers it is about to take the weight."""
         made: set[Key] = set()
         for _, segment in segments_of(plan.changes):
             if isinstance(segment, LAZY):
                 made |= set() if segment.deletes else set(segment.service_keys())
             else:
                 made |= {owner(one.key) for one in segment if one.after is not None and one.refused is None}
-        self._write(self.keys | made)
+        self.draining = dict(draining)
+        self._write((self.keys - self._absent(plan.basis)) | made)
+
+    def _absent(self, basis: Snapshot | None) -> set[Key]:
+        """What is noted and was not there: a process that was killed was about to make it. Whoever makes it from now on is somebody else."""
+        if basis is None:
+            return set()
+        noted = self.keys & basis.only if isinstance(basis.only, frozenset) else self.keys
+        objects = ServiceKey | SetKey | DeviceKey | DaemonKey
+        return {key for key in noted if isinstance(key, objects) and basis.covers(key) and key not in basis}
 
     def finish(self, plan: Plan, report: ApplyReport, draining: Mapping[RealKey, Drained]) -> None:
         """Note what a plan made and deleted."""
@@ -80,6 +90,11 @@ class Ledger:
                     untried.add(change.key)
         self.draining = dict(draining)
         self._write(self.keys - gone - untried)
+
+    def recall(self, draining: dict[RealKey, Drained]) -> None:
+        """Tell a kernel handle what is noted of real servers that drain; what it knows itself is newer."""
+        for key, drained in self.draining.items():
+            draining.setdefault(key, drained)
 
     def remember(self, draining: Mapping[RealKey, Drained]) -> None:
         """Note which real servers drain, and nothing else: what was made and what was not is not known."""
@@ -112,7 +127,7 @@ class Ledger:
         }
         write_whole(self.path, json.dumps(content, indent=1) + "\n")
 
-    def _read(self, text: str) -> None:
+    def _read(self, text: bytes) -> None:
         try:
             content: Any = json.loads(text)
             if content["ipvskit-ledger"] != _VERSION:
@@ -122,5 +137,5 @@ class Ledger:
                 address, port = parse_endpoint("real", one["real"])
                 key = RealKey(ServiceKey.parse(one["service"]), address, port or 0)
                 self.draining[key] = Drained(float(one["since"]), int(one["weight"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InvalidConfig("ledger", str(self.path), f"a file that Ledger wrote ({error})") from None

@@ -21,7 +21,7 @@ from ipvskit.sets.definition import Set, with_options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["normalise"]
+__all__ = ["normalise", "own_entries"]
 
 T = TypeVar("T", VirtualService, RealServer, Set, SyncDaemon, Device)
 
@@ -30,6 +30,8 @@ T = TypeVar("T", VirtualService, RealServer, Set, SyncDaemon, Device)
 SET_DEFAULTS: dict[str, Any] = {"hashsize": 1024, "maxelem": 65536, "markmask": 0xFFFFFFFF, "size": 8}
 #: What a sync daemon has (ip_vs_sync.c); the largest payload follows from the interface, and stays open. A backup takes no less than this (bytes).
 MIN_BACKUP = 1024
+#: Options by which a set makes something else of its entries.
+_SHAPING = ("netmask", "bitmask", "markmask", "range", "timeout")
 DAEMON_DEFAULTS: dict[str, Any] = {"group": "224.0.0.81", "port": 8848, "ttl": 1}
 
 
@@ -39,6 +41,18 @@ def normalise(value: T) -> T:
     if rule is None:
         raise InvalidConfig("value", value, "a VirtualService, RealServer, Set, SyncDaemon or Device")
     return rule(value)
+
+
+def own_entries(value: Set) -> Set:
+    """The set with entries as it has them, where they were made for no set in particular, or for another one. Raises InvalidEntry."""
+    if value.entries is None or not any(getattr(value, name) is not None for name in _SHAPING):
+        return value
+    bare = with_options(value, entries=None)
+    if value.entries.definition == bare:
+        return value
+    from ipvskit.sets.elements import Elements
+
+    return with_options(value, entries=Elements(bare, value.entries))
 
 
 def _service(value: VirtualService) -> VirtualService:
@@ -52,6 +66,7 @@ def _real(value: RealServer) -> RealServer:
 
 
 def _set(value: Set) -> Set:
+    value = own_entries(value)
     options = value.set_type.create_options
     defaults = {name: held for name, held in SET_DEFAULTS.items() if name in options and getattr(value, name) is None}
     # A set that is made with its contents gets sizes for them (`Ipset.create`).

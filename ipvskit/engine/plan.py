@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from ipvskit.errors import IpvskitError
     from ipvskit.sets.elements import Elements
 
-__all__ = ["Action", "Change", "EntryChange", "Plan"]
+__all__ = ["LEFTOVER", "Action", "Change", "EntryChange", "Plan"]
+
+#: Why a temporary set is deleted, whatever the scope: it is nobody's any more, so it counts for nothing.
+LEFTOVER = "a temporary set whose process died"
 
 
 class Action(StrEnum):
@@ -76,6 +79,11 @@ class Change:
     def deletes(self) -> bool:
         """Whether the object is gone afterwards."""
         return self.action in {Action.DELETE, Action.DRAIN}
+
+    @property
+    def leftover(self) -> bool:
+        """Whether it only clears up behind a process that died."""
+        return self.reason == LEFTOVER
 
     def __str__(self) -> str:
         from ipvskit.engine.plan_text import change_text
@@ -187,7 +195,7 @@ class Plan:
 def _count(change: Change, found: dict[str, int]) -> None:
     if change.entries is not None:
         found["entries"] += len(change.entries.removed)
-    if not change.deletes:
+    if not change.deletes or change.leftover:
         return
     found[_KIND_OF.get(type(change.key), "daemons")] += 1
     if isinstance(change.key, ServiceKey):

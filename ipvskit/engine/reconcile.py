@@ -112,6 +112,8 @@ def reconcile(
             reports.append(apply(kernel, plan, ledger=ledger))
         except StalePlan:
             if attempt == attempts:
+                if rollback and reports:
+                    _back(kernel, before, list(touched), ledger)
                 raise
         else:
             if reports[-1].ok or attempt == attempts:
@@ -120,14 +122,14 @@ def reconcile(
     left = plan_of(take(kernel, touched, ledger)) if touched else Plan()
     if reports[-1].ok or not rollback:
         return Reconciled(plan, tuple(reports), left)
-    return Reconciled(plan, tuple(reports), left, _back(kernel, before, list(touched)))
+    return Reconciled(plan, tuple(reports), left, _back(kernel, before, list(touched), ledger))
 
 
-def _back(kernel: Handle, before: Snapshot, touched: Sequence[Key]) -> ApplyReport:
+def _back(kernel: Handle, before: Snapshot, touched: Sequence[Key], ledger: Ledger | None) -> ApplyReport:
     """To what was there before, for everything that was touched. A plan turned around would lose the real servers of deleted services."""
     keys = dict.fromkeys(touched)
     undo = diff(take(kernel, keys), _part(before, keys), scope=Scope(keys=keys))
-    return apply(kernel, undo.guard(1.0))
+    return apply(kernel, undo.guard(1.0), ledger=ledger)
 
 
 def _part(snapshot: Snapshot, keys: Iterable[Key]) -> State:

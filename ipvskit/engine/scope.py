@@ -10,7 +10,17 @@ from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ipvskit.engine.keys import AddressKey, DaemonKey, DeviceKey, Key, RealKey, SetKey, parse_key
+from ipvskit.engine.keys import (
+    AddressKey,
+    DaemonKey,
+    DeviceKey,
+    Key,
+    RealKey,
+    SetKey,
+    SysctlKey,
+    TimeoutsKey,
+    parse_key,
+)
 from ipvskit.errors import InvalidConfig
 from ipvskit.model.address import is_number, parse_number
 from ipvskit.model.key import PROTOCOLS, ServiceKey
@@ -112,6 +122,12 @@ class Scope:
         """Whether any virtual service can be in it."""
         services = any(isinstance(key, ServiceKey | RealKey) for key in self.keys)
         return self._all or services or bool(self.fwmarks) or self.vips is not None or self.ports is not None
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether it names settings, timeouts or sync daemons."""
+        named = any(isinstance(key, SysctlKey | TimeoutsKey | DaemonKey) for key in self.keys)
+        return self._all or self.daemons or named
 
     @property
     def has_sets(self) -> bool:

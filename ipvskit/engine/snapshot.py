@@ -9,7 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ipvskit.engine.keys import DaemonKey, DeviceKey, Key, RealKey, ServiceKey, SetKey, SysctlKey, TimeoutsKey
+from ipvskit.engine.keys import (
+    DaemonKey,
+    DeviceKey,
+    Key,
+    RealKey,
+    ServiceKey,
+    SetKey,
+    SysctlKey,
+    TimeoutsKey,
+    owner,
+)
 from ipvskit.engine.scope import Scope
 from ipvskit.engine.state import State
 from ipvskit.ipvs.holding import HeldServices
@@ -52,11 +62,10 @@ class Snapshot:
         """Whether it was looked for: only then is it known whether there is one."""
         if self.only is None:
             return True
-        if isinstance(key, RealKey) and key not in self.only:
-            key = key.service
         if isinstance(self.only, Scope) and isinstance(key, SysctlKey | TimeoutsKey | DaemonKey):
-            return True
-        return key in self.only
+            # They are read with the services.
+            return self.only.has_services or self.only.has_settings
+        return key in self.only or owner(key) in self.only
 
     def to_state(self) -> State:
         """The same as a desired state: to go back to it, or to write it to a file. Settings that this kernel lacks are not in it."""

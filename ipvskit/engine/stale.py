@@ -15,6 +15,7 @@ from ipvskit.engine.apply_sets import same_sets
 from ipvskit.engine.changes import segments_of
 from ipvskit.engine.diff_devices import address_identity
 from ipvskit.engine.diff_settings import same_daemon
+from ipvskit.engine.drain import with_weight
 from ipvskit.engine.keys import DaemonKey, DeviceKey, RealKey, ServiceKey, SetKey, SysctlKey, TimeoutsKey, owner
 from ipvskit.engine.plan import Action
 from ipvskit.engine.real_segment import RealSegment
@@ -165,11 +166,12 @@ def _real_fits(change: Change, held: VirtualService | None) -> bool:
         return change.before is None or change.after is None
     if change.action is Action.DRAIN:
         return change.before is not None and real in (change.before, _weightless(change.before))
-    return real in (change.before, change.after)
+    # Of what is added, fields that are kept may be anything.
+    return real in (change.before, None if change.after is None else change.after.filled(real))
 
 
 def _weightless(real: RealServer) -> RealServer:
-    return real.replace(weight=0)
+    return with_weight(real, 0)
 
 
 def _without_weights(service: VirtualService) -> VirtualService:
@@ -181,7 +183,7 @@ def _without_weights(service: VirtualService) -> VirtualService:
 
 
 def _sets(kernel: Handle, changes: list[Change]) -> Iterable[Key]:
-    changes = [change for change in changes if not change.reason.startswith("a temporary set")]
+    changes = [change for change in changes if not change.leftover]
     if not changes:
         return
     status = {found.set.name: found for found in kernel.ipset.status()}
@@ -191,22 +193,38 @@ def _sets(kernel: Handle, changes: list[Change]) -> Iterable[Key]:
         if found is None:
             fits = change.before is None or change.after is None
         elif change.before is None:
-            held = next((held for held, _ in kernel.ipset.held(names=[key.name])), None)
+            held = _set_now(kernel, key.name)
             fits = held is None or same_sets(held, change.after)
+        elif change.entries is not None and change.entries.swap:
+            # All of the contents is replaced: nothing that came meanwhile may get lost.
+            held = _set_now(kernel, key.name)
+            fits = held is not None and (_as_before(change.before, held) or same_sets(held, change.after))
         else:
-            fits = _as_before(change, found)
+            fits = _counts_as_before(change, found)
         if not fits:
             yield key
 
 
-def _as_before(change: Change, found: SetStatus) -> bool:
+def _set_now(kernel: Handle, name: str) -> Set | None:
+    return next((held for held, _ in kernel.ipset.held(names=[name])), None)
+
+
+def _as_before(before: Set, held: Set) -> bool:
+    if differences(before, held) or before.entries is None or held.entries is None:
+        return not differences(before, held)
+    if before.timeout is None:
+        return bool(before.entries.same_as(held.entries))
+    # Some may have expired.
+    added, _, changed = held.entries.diff(before.entries)
+    return not added and not changed
+
+
+def _counts_as_before(change: Change, found: SetStatus) -> bool:
     before: Set = change.before
-    if differences(before, found.set) or before.type != found.set.type:
+    if differences(before, found.set):
         return False
-    whole = change.deletes or (change.entries is not None and change.entries.swap)
-    if not whole or before.entries is None or before.timeout is not None:
+    if not change.deletes or before.entries is None or before.timeout is not None:
         return True
-    # All of the contents is replaced: nothing that came meanwhile may get lost. Those that expire by themselves cannot be counted.
     return found.entries == len(before.entries)
 
 
@@ -220,7 +238,9 @@ def _devices(kernel: Handle, changes: list[Change]) -> Iterable[Key]:
                 yield key
             continue
         if change.action is Action.ADD:
-            fits = held.kind == change.after.kind
+            there = set(map(address_identity, held.addresses))
+            fits = held.kind == change.after.kind and change.after.up in {None, held.up}
+            fits = fits and there >= set(map(address_identity, change.after.addresses))
         elif change.action is Action.DELETE:
             known = set(map(address_identity, change.before.addresses))
             own = (address for address in held.addresses if not (address.version == 6 and address.is_link_local))

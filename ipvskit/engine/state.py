@@ -65,7 +65,7 @@ class State:
         self._wanted: Wanted | None = None
         self._fit: tuple[Scope | None, object] | None = None
         self.services = MappingProxyType(_unique("services", map(VirtualService.parse, services), _service_key))
-        self.sets = MappingProxyType(_unique("sets", map(Set.parse, sets), _name))
+        self.sets = MappingProxyType(_unique("sets", map(_set, sets), _name))
         self.devices = MappingProxyType(_unique("devices", map(Device.parse, devices), _name))
         self.sysctls = MappingProxyType(_checked(sysctls or {}))
         if timeouts is not None and not isinstance(timeouts, Timeouts):
@@ -111,7 +111,7 @@ class State:
                     left = {each: daemon for each, daemon in made.daemons.items() if each is not role}
                     made.daemons = MappingProxyType(left)
         held["services"] |= _unique("services", map(VirtualService.parse, services), _service_key)
-        held["sets"] |= _unique("sets", map(Set.parse, sets), _name)
+        held["sets"] |= _unique("sets", map(_set, sets), _name)
         held["devices"] |= _unique("devices", map(Device.parse, devices), _name)
         for name, values in held.items():
             setattr(made, name, MappingProxyType(values))
@@ -233,6 +233,15 @@ class State:
 
 def _service_key(service: VirtualService) -> ServiceKey:
     return service.key
+
+
+def _set(value: Set | str) -> Set:
+    from ipvskit.ipset.replacing import TEMPORARY
+
+    found = Set.parse(value)
+    if found.name.startswith(TEMPORARY):
+        raise InvalidConfig("sets", found.name, f"names that do not begin with {TEMPORARY}: such sets are temporary")
+    return found
 
 
 def _name(value: Set | Device) -> str:

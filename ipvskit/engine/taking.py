@@ -22,13 +22,14 @@ from ipvskit.engine.keys import (
 )
 from ipvskit.engine.scope import Scope
 from ipvskit.engine.snapshot import Snapshot
-from ipvskit.errors import IpsetNotAvailable, IPVSNotAvailable, KernelError
+from ipvskit.errors import InterfaceNotFound, IpsetNotAvailable, IPVSNotAvailable, KernelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ipvskit.engine.handle import Handle
     from ipvskit.engine.ledger import Ledger
+    from ipvskit.model.device import Device
     from ipvskit.sets.definition import Set, SetStatus
 
 __all__ = ["take"]
@@ -37,8 +38,8 @@ __all__ = ["take"]
 def take(kernel: Handle, only: Iterable[Key | str] | Scope | None, ledger: Ledger | None = None) -> Snapshot:
     """See `Kernel.snapshot`."""
     began = time.time()
-    for key, drained in ledger.draining.items() if ledger is not None else ():
-        kernel.draining.setdefault(key, drained)
+    if ledger is not None:
+        ledger.recall(kernel.draining)
     asked = only if only is None or isinstance(only, Scope) else frozenset(_object(parse_key(key)) for key in only)
     reading = _Reading(kernel, asked)
     found: dict[str, Any] = {}
@@ -74,7 +75,7 @@ class _Reading:
     def ipvs(self) -> dict[str, Any]:
         """Services, settings, timeouts, daemons."""
         only = self._only
-        if isinstance(only, Scope) and not only.has_services and not only.daemons:
+        if isinstance(only, Scope) and not only.has_services and not only.has_settings:
             return {}
         found: dict[str, Any] = {}
         if isinstance(only, frozenset):
@@ -128,7 +129,7 @@ class _Reading:
         only = self._only
         if isinstance(only, frozenset):
             names = [key.name for key in self._keys(DeviceKey)]
-            found = [self._kernel.devices.get(name) for name in names if self._kernel.devices.exists(name)]
+            found = [held for held in map(self._device, names) if held is not None]
         elif isinstance(only, Scope) and not only.has_devices:
             return {}
         else:
@@ -138,3 +139,9 @@ class _Reading:
                 each.name: each for each in found if not isinstance(only, Scope) or DeviceKey(each.name) in only
             }
         }
+
+    def _device(self, name: str) -> Device | None:
+        try:
+            return self._kernel.devices.get(name)
+        except InterfaceNotFound:
+            return None

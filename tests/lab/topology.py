@@ -124,7 +124,8 @@ def _single(address: IPAddress) -> str:
 
 
 def _assign(addresses: Sequence[str], device: str) -> list[str]:
-    return [f"addr add {one} dev {device}" for one in addresses]
+    # Even where duplicate address detection is off, the kernel gets to an address's end of it only a little later.
+    return [f"addr add {one} dev {device} nodad" for one in addresses]
 
 
 def _dummy(name: str, addresses: Sequence[IPAddress]) -> list[str]:
