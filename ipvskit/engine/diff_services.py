@@ -175,6 +175,9 @@ class _Services:
     # --- services that nobody wants --------------------------------------------------------------------------------------------------
 
     def _unwanted(self, places: Sequence[int]) -> None:
+        if not places:
+            # The keys of everything that is held are not made for nothing.
+            return
         keys = self._snapshot.services.keys_in_order
         mine: list[int] = []
         foreign: list[Key] = []

@@ -229,6 +229,8 @@ class RealServer:
         if (values["tunnel"] is None) is (values["forwarding"] is ForwardingMethod.TUNNEL):
             # One goes with the other.
             values["tunnel"] = IPIP if values["tunnel"] is None else None
+        # The kernel takes no lower threshold above the upper one, whosever it is.
+        values["lower_threshold"] = min(values["lower_threshold"], values["upper_threshold"])
         made = object.__new__(RealServer)
         _fill(made, *[*values.values(), NOTHING])
         return made

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ipvskit.sets.elements import COMPARED, Elements
 from ipvskit.sets.entry import Entry
+from tests.examples import examples
 from tests.property.ipset_entries import KINDS, OPTIONS, Key, Kind, entries, key_of, order_of, with_options
 
 if TYPE_CHECKING:
@@ -190,14 +191,16 @@ class Tables(RuleBasedStateMachine):
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_tables(kind: Kind) -> None:
     machine = type(f"Tables of {kind}", (Tables,), {"KIND": kind})
-    run_state_machine_as_test(machine, settings=settings(max_examples=8, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=examples(8), stateful_step_count=25, deadline=None)
+    )
 
 
 # --- round trips --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(data=st.data())
 def test_text(kind: Kind, data: st.DataObject) -> None:
     items = data.draw(st.lists(entries(kind), max_size=10))
@@ -213,7 +216,7 @@ def test_text(kind: Kind, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(data=st.data())
 def test_options_in_any_order(kind: Kind, data: st.DataObject) -> None:
     item = data.draw(entries(kind))

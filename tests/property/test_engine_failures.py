@@ -18,6 +18,7 @@ from ipvskit.ipvs.records import Command
 from ipvskit.testing.fake import lies
 from ipvskit.testing.fake.ipset.lies import Refuse as RefuseSets
 from ipvskit.testing.state_strategies import edited, states
+from tests.examples import examples
 from tests.property.engine_support import ALL, everything, filled
 from tests.property.watched import Request, Watched
 
@@ -149,7 +150,7 @@ def test_promise_7_failing_calls_about_sets(error: int, nth: int) -> None:
         converges(kernel, OTHER)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     states(settings=False).flatmap(edited),
     st.integers(0, 30),

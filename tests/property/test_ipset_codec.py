@@ -19,6 +19,7 @@ from ipvskit.ipset.commands import Command, decode_headers
 from ipvskit.sets.elements import Elements
 from ipvskit.sets.parts import MAC, Interface, Mark, Port, address_text
 from ipvskit.sets.shape import family_number, listing_types
+from tests.examples import examples
 from tests.property.ipset_entries import KINDS, Kind, entries
 from tests.unit import ipset_wire
 from tests.unit.ipset_wire import Fields, Raw
@@ -107,7 +108,7 @@ def fitted(items: list[Entry], message: int) -> int:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     data=st.data(), single=st.booleans(), message=st.integers(200, 1200) | st.just(MESSAGE_MAX), most=st.integers(1, 40)
 )
@@ -156,7 +157,7 @@ def listed(entry: Entry) -> Fields:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(data=st.data(), portion=st.integers(1, 9), padded=st.booleans())
 def test_listings(kind: Kind, data: st.DataObject, portion: int, padded: bool) -> None:
     items = list(Elements(kind.type, data.draw(st.lists(entries(kind), max_size=20)), family=kind.family))

@@ -22,6 +22,7 @@ from ipvskit.model.settype import SET_TYPES
 from ipvskit.sets.elements import Elements
 from ipvskit.sets.faults import FAULTS
 from ipvskit.sets.shape import family_number, listing_types
+from tests.examples import examples
 from tests.property.ipset_entries import KINDS, Kind, entries
 from tests.property.test_ipset_codec import listed
 from tests.unit import ipset_wire
@@ -107,7 +108,7 @@ def test_random_verdicts(kind: int, flags: int, payload: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     data=st.data(), inside=st.lists(st.tuples(st.integers(0, 31), st.booleans(), st.binary(max_size=20)), max_size=4)
 )
@@ -162,7 +163,7 @@ def test_every_length(kind: Kind, data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_refusals_spoilt(data: st.DataObject) -> None:
     request = ipset_wire.build("ADD", setname="s", lineno=7, adt=[{"ip": "10.0.0.1", "lineno": 7}])
     payload = struct.pack("=i", -4103) + request
@@ -225,7 +226,7 @@ TEXTS = st.one_of(
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(text=TEXTS)
 @example("")
 @example("#")
@@ -234,7 +235,7 @@ def test_random_texts(kind: Kind, text: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_spoilt_texts(kind: Kind, data: st.DataObject) -> None:
     item: Entry = data.draw(entries(kind))
@@ -245,7 +246,7 @@ def test_spoilt_texts(kind: Kind, data: st.DataObject) -> None:
     check_text(kind, spoilt)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(lines=st.lists(TEXTS.filter(lambda text: "\n" not in text), max_size=8), kind=st.sampled_from(KINDS))
 def test_many_lines(lines: list[str], kind: Kind) -> None:
     text = "\n".join(lines)

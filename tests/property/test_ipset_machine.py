@@ -18,10 +18,11 @@ from ipvskit.sets.elements import Elements
 from ipvskit.testing import set_strategies
 from ipvskit.testing.fake import FakeKernel
 from ipvskit.testing.fake.ipset.adapter import Adapter
+from tests.examples import examples
 from tests.property.ipset_machine import IpsetMachine, names
 
 SETTINGS = settings(
-    max_examples=80, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(80), stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -59,7 +60,7 @@ def test_it_makes_no_difference_how_much_goes_out_at_once() -> None:
     )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_public_strategies_make_what_a_kernel_takes(data: st.DataObject) -> None:
     with FakeKernel() as kernel:

@@ -8,10 +8,11 @@ from hypothesis.stateful import run_state_machine_as_test
 
 import ipvskit as ik
 from ipvskit.testing.fake import LOOPBACK, FakeKernel
+from tests.examples import examples
 from tests.property.machine import IpvsMachine
 
 SETTINGS = settings(
-    max_examples=50, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(50), stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

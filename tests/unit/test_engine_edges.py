@@ -184,6 +184,19 @@ def test_promise_7_a_costly_service_that_somebody_else_makes() -> None:
         assert statuses(kernel.apply(plan)) == {str(KEY): "already"}
 
 
+# --- KEEP -----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_promise_6_a_kept_lower_threshold_stays_below_the_upper_one() -> None:
+    with filled(ik.State([SERVICE.replace(reals=["10.0.0.1:80 upper_threshold=100 lower_threshold=60"])])) as kernel:
+        for upper, lower in ((80, 60), (50, 50), (0, 0)):
+            real = ik.RealServer("10.0.0.1:80", upper_threshold=upper, lower_threshold=ik.KEEP)
+            state = ik.State([SERVICE.replace(reals=[real])])
+            assert kernel.apply(planned(kernel, state)).ok
+            assert not planned(kernel, state)
+            assert kernel.ipvs.real(KEY, "10.0.0.1:80").lower_threshold == lower
+
+
 # --- what was not read ----------------------------------------------------------------------------------------------------------------
 
 

@@ -42,6 +42,10 @@ def test_a_kept_field_of_a_real_server(name: str) -> None:
         # It goes with the forwarding method.
         assert kept.filled(held).tunnel is None
         kept = kept.replace(forwarding="tunnel", tunnel=ik.KEEP)
+    elif name == "lower_threshold":
+        # It goes no higher than the upper one.
+        assert kept.filled(held).lower_threshold == 0
+        kept = kept.replace(upper_threshold=8)
     assert getattr(kept.filled(held), name) == getattr(held, name)
     assert not kept.filled(held).keep
 

@@ -1,0 +1,216 @@
+"""Merged contributions as a family's state.
+
+Knows: `State` and what stands beside it. Must not know: API objects, events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from ipvskit.engine.keys import DeviceKey
+from ipvskit.engine.scope import Scope
+from ipvskit.engine.state import State
+from ipvskit.kube.diagnostics import Code, Diagnostic
+from ipvskit.kube.iptables import JUMPS, Jump, document
+from ipvskit.kube.names import DEVICE, Role, define, set_name, set_names
+from ipvskit.kube.sysctls import ipvs_sysctls, system_sysctls, timeouts_of
+from ipvskit.model.address import Family
+from ipvskit.model.device import Device, stored_device
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ipvskit.kube.contribution import HealthCheck
+    from ipvskit.kube.merging import Merged
+    from ipvskit.kube.site import Site
+    from ipvskit.kube.virtual import Drop
+    from ipvskit.model.key import ServiceKey
+
+__all__ = ["FamilyState", "NodeState", "assemble", "device_of", "fresh_state", "joined_device"]
+
+_LARGEST = {Family.IPV4: "0.0.0.0/0", Family.IPV6: "::/0"}
+_DEFAULT_MAXELEM = 65536
+
+
+@dataclass(frozen=True)
+class FamilyState:
+    """What a node needs for one family.
+
+    `state` has the virtual services with their real servers, the seventeen sets, the addresses of kube-ipvs0, settings and timeouts.
+    `system_sysctls` are settings outside of IPVS by their full names. `health_checks` are the node ports that answer load balancers' health
+    checks, `drains` the seconds that Services give their real servers to finish, by virtual service. Of `diagnostics`, those that are no
+    Service's own or concern both families are in both. kube-ipvs0 carries both families' addresses: apply a whole `NodeState`, or one family only.
+    """
+
+    site: Site
+    state: State
+    system_sysctls: Mapping[str, int]
+    health_checks: tuple[HealthCheck, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    drains: Mapping[ServiceKey, int]
+    drops: frozenset[Drop] = field(repr=False)
+
+    @property
+    def family(self) -> Family:
+        """Of which family."""
+        return self.site.family
+
+    @cached_property
+    def iptables(self) -> str:
+        """The whole document for `iptables-restore --noflush`, for a node that has none of it yet."""
+        return self.iptables_document()
+
+    def iptables_document(self, missing: Sequence[Jump] = JUMPS) -> str:
+        """The same with only those jumps from the kernel's chains that are missing there."""
+        sets = self.state.sets
+        filled = frozenset(role for role in Role if len(sets[set_name(role, self.family)].entries))
+        return document(self.site, filled, self.drops, missing)
+
+    @cached_property
+    def scope(self) -> Scope:
+        """What the controller owns: the sets by name, kube-ipvs0 with all its addresses, and virtual services.
+
+        Of these it owns all in the configuration's `owned_vips`, without `exclude_cidrs`, and beyond that those that the state names, one by one.
+        With no `owned_vips` it can thus delete no virtual service that is not wanted any more: what was there before a restart is known to a
+        `Ledger`, and `Changes.scope` names what went since the last time.
+        """
+        vips = owned_networks(self.site)
+        keys: list[Any] = [DeviceKey(DEVICE)]
+        by_vips = Scope(vips=vips)
+        keys += [key for key in self.state.services if key not in by_vips]
+        return Scope(vips=vips, sets=set_names(self.family), keys=keys)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FamilyState):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in _COMPARED)
+
+    __hash__ = None  # type: ignore[assignment] # states have none
+
+
+_COMPARED = ("family", "state", "system_sysctls", "health_checks", "diagnostics", "drains", "drops")
+
+
+class NodeState(Mapping[Family, FamilyState]):
+    """What a node needs, by family; `state` and `scope` are of all families together, which is what is to be applied."""
+
+    def __init__(self, families: Mapping[Family, FamilyState]) -> None:
+        self._families = MappingProxyType(dict(families))
+
+    def __getitem__(self, family: Family | str) -> FamilyState:
+        return self._families[Family(family)]
+
+    def __iter__(self) -> Iterator[Family]:
+        return iter(self._families)
+
+    def __len__(self) -> int:
+        return len(self._families)
+
+    @cached_property
+    def state(self) -> State:
+        """Of all families, with one device."""
+        states = [each.state for each in self.values()]
+        return State(
+            (service for state in states for service in state.services.values()),
+            sets=(each for state in states for each in state.sets.values()),
+            devices=[joined_device([state.devices[DEVICE] for state in states])],
+            sysctls=states[0].sysctls if states else None,
+            timeouts=states[0].timeouts if states else None,
+        )
+
+    @cached_property
+    def scope(self) -> Scope:
+        """Of all families."""
+        scopes = [each.scope for each in self.values()]
+        return Scope(
+            vips=[network for scope in scopes for network in scope.vips or ()],
+            sets=[name for scope in scopes for name in scope.sets],
+            keys=frozenset(key for scope in scopes for key in scope.keys),
+        )
+
+    @cached_property
+    def drains(self) -> Mapping[ServiceKey, int]:
+        """Of all families."""
+        return MappingProxyType({key: seconds for each in self.values() for key, seconds in each.drains.items()})
+
+    @property
+    def system_sysctls(self) -> Mapping[str, int]:
+        """The same for all families."""
+        return next((each.system_sysctls for each in self.values()), {})
+
+    @cached_property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Of all families, each once."""
+        return tuple(sorted({told for each in self.values() for told in each.diagnostics}))
+
+
+def owned_networks(site: Site) -> list[IPv4Network | IPv6Network]:
+    """The networks whose virtual services are the controller's, without those that are excluded."""
+    kind = IPv4Network if site.family is Family.IPV4 else IPv6Network
+    found = [network for network in map(ip_network, site.config.owned_vips) if isinstance(network, kind)]
+    for excluded in map(ip_network, site.config.exclude_cidrs):
+        if isinstance(excluded, kind):
+            found = [part for network in found for part in _without(network, excluded)]
+    return list(collapse_addresses(found))  # type: ignore[type-var] # all are of one family
+
+
+def _without(network: Any, excluded: Any) -> list[Any]:  # noqa: ANN401 - both of one family
+    if not network.overlaps(excluded):
+        return [network]
+    return list(network.address_exclude(excluded)) if excluded.subnet_of(network) and excluded != network else []
+
+
+def assemble(site: Site, merged: Merged, state: State, told: Iterable[Diagnostic]) -> FamilyState:
+    """A family's state with what stands beside it; `told` are the findings about no Service that was readable."""
+    maxelem = site.config.maxelem
+    found = {*merged.diagnostics(), *told, *ipvs_sysctls(site.node)[1]}
+    if maxelem is not None:
+        found |= set(_too_small(site, merged, maxelem))
+    return FamilyState(
+        site=site,
+        state=state,
+        system_sysctls=MappingProxyType(system_sysctls(site.config)),
+        health_checks=merged.health_checks(),
+        diagnostics=tuple(sorted(found)),
+        drains=MappingProxyType(dict(_drains(merged))),
+        drops=frozenset(merged.drops),
+    )
+
+
+def _drains(merged: Merged) -> Iterator[tuple[ServiceKey, int]]:
+    return ((key, claim.drain) for key, claim in merged.claims.items() if claim.drain is not None)
+
+
+def _too_small(site: Site, merged: Merged, maxelem: int) -> Iterator[Diagnostic]:
+    for role, entries in merged.entries.items():
+        name = set_name(role, site.family)
+        if len(entries) > maxelem and define(role, site.family, None).type != "bitmap:port":
+            message = f"{len(entries)} entries, and maxelem is {maxelem}"
+            yield Diagnostic(Code.SET_TOO_SMALL, f"Set {name}", "maxelem", message)
+
+
+def fresh_state(site: Site, merged: Merged) -> State:
+    """The state from nothing."""
+    maxelem = site.config.maxelem
+    return State(
+        (claim.service for claim in merged.claims.values()),
+        sets=[define(role, site.family, maxelem, merged.entries[role]) for role in Role],
+        devices=[device_of(merged)],
+        sysctls=ipvs_sysctls(site.node)[0],
+        timeouts=timeouts_of(site.config),
+    )
+
+
+def joined_device(devices: Iterable[Device]) -> Device:
+    """kube-ipvs0 with the addresses of all families."""
+    return stored_device(DEVICE, "dummy", False, [address for device in devices for address in device.addresses])
+
+
+def device_of(merged: Merged) -> Device:
+    """kube-ipvs0 with its addresses, which are in the order of their numbers. It is never up: its addresses are the host's all the same."""
+    return stored_device(DEVICE, "dummy", False, sorted(merged.interfaces.values(), key=int))

@@ -1,0 +1,88 @@
+"""What one Service brings to a family's state.
+
+Knows: which virtual services, entries and addresses follow from a Service and its slices. Must not know: other Services.
+
+It is a pure function of the Service, its slices and the site, so a tracker can compute one anew and take back the one before. What two Services
+could both want is a `Claim`, which is decided on where all of them are known; what cannot clash is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from ipvskit.kube.diagnostics import Code, Diagnostic
+from ipvskit.kube.endpoints import merge
+from ipvskit.kube.names import Role
+from ipvskit.kube.virtual import PortClaims
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ipvskit.kube.endpoints import Backend
+    from ipvskit.kube.objects import Service, Slice
+    from ipvskit.kube.site import Site
+    from ipvskit.kube.virtual import Claim
+
+__all__ = ["NOTHING", "Contribution", "HealthCheck", "contribute"]
+
+
+class HealthCheck(NamedTuple):
+    """Asked by load balancers: `port` on the node answers for the Service, with how many ready endpoints it has on this node (addresses)."""
+
+    namespace: str
+    name: str
+    port: int
+    local_endpoints: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What a Service brings. `entries` are those that belong to no virtual service."""
+
+    claims: tuple[Claim, ...] = ()
+    entries: tuple[tuple[Role, str], ...] = ()
+    health: HealthCheck | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+NOTHING = Contribution()
+
+
+def contribute(service: Service, slices: Iterable[Slice], site: Site) -> Contribution:
+    """For the site's family; slices of the other one do not count. A Service without a cluster IP of the family brings what it has to tell."""
+    family = site.family
+    if family not in service.cluster_ips:
+        return Contribution(diagnostics=service.faults) if service.faults else NOTHING
+    backends = merge((each for each in slices if each.family is family), site.node.name)
+    claims: list[Claim] = []
+    entries: dict[tuple[Role, str], None] = {}
+    told = dict.fromkeys(service.faults)
+    checked = False
+    for position, port in enumerate(service.ports):
+        mine = backends.get((port.name, port.protocol), [])
+        made = PortClaims(service, position, mine, site)
+        claims += made.claims()
+        told |= dict.fromkeys(made.told)
+        entries |= {(Role.LOOP_BACK, _loop_back(port.protocol, each)): None for each in mine if each.local}
+        # A node port that is nowhere takes the health check with it.
+        checked = checked or not port.node_port or bool(site.node_port_addresses)
+    health = _health(service, backends)
+    if health is not None and checked:
+        entries[Role.HEALTH_CHECK_NODE_PORT, str(health.port)] = None
+    if any(port.node_port for port in service.ports) and not site.node_port_addresses:
+        message = f"no address of the node serves node ports of {family}"
+        told[Diagnostic(Code.NO_NODE_ADDRESS, str(service.identity), "nodePort", message)] = None
+    return Contribution(tuple(claims), tuple(entries), health, tuple(told))
+
+
+def _loop_back(protocol: str, backend: Backend) -> str:
+    address = backend.address.text
+    return f"{address},{protocol}:{backend.port},{address}"
+
+
+def _health(service: Service, backends: dict[tuple[str, str], list[Backend]]) -> HealthCheck | None:
+    if not service.health_check_port:
+        return None
+    here = {each.address.text for known in backends.values() for each in known if each.local and each.ready}
+    return HealthCheck(*service.key, service.health_check_port, len(here))

@@ -1,0 +1,271 @@
+"""The virtual services of one service port, with the entries that go with each.
+
+Knows: cluster IPs, external IPs, load balancers' addresses and node ports. Must not know: other service ports, who wins.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from itertools import repeat
+from typing import TYPE_CHECKING, NamedTuple
+
+from ipvskit.kube.diagnostics import Code, Diagnostic
+from ipvskit.kube.endpoints import select
+from ipvskit.kube.names import NODE_PORTS, Role
+from ipvskit.model.address import Family
+from ipvskit.model.key import ServiceKey
+from ipvskit.model.real import IPIP, ForwardingMethod, stored_reals
+from ipvskit.model.service import VirtualService
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ipvskit.kube.addresses import Address, Network
+    from ipvskit.kube.endpoints import Backend
+    from ipvskit.kube.objects import Service
+    from ipvskit.kube.site import Site
+    from ipvskit.model.real import RealServer
+
+__all__ = ["Claim", "Drop", "PortClaims", "Rank"]
+
+
+class Rank(NamedTuple):
+    """Who goes first where two want the same: the oldest, then by namespace and name; within a Service the first port."""
+
+    created: str
+    namespace: str
+    name: str
+    position: int
+
+
+class Drop(NamedTuple):
+    """The node itself may not use a load balancer's address: answers from it are dropped."""
+
+    address: str
+    protocol: str
+    port: int
+
+
+class Claim(NamedTuple):
+    """A virtual service that somebody wants, and what goes with it: entries, its address on the device, a rule. `drain` is in seconds."""
+
+    rank: Rank
+    key: ServiceKey
+    service: VirtualService
+    entries: tuple[tuple[Role, str], ...]
+    bound: Address | None
+    drop: Drop | None
+    drain: int | None
+
+    @property
+    def beside(self) -> tuple[object, ...]:
+        """All but the virtual service itself and how it drains."""
+        return self.rank, self.entries, self.bound, self.drop
+
+
+_MASQUERADE = ForwardingMethod.MASQUERADE
+
+
+class PortClaims:
+    """Makes the claims of a service port. `told` has the findings, once `claims` was called."""
+
+    def __init__(self, service: Service, position: int, backends: Sequence[Backend], site: Site) -> None:
+        self._service, self._port, self._site = service, service.ports[position], site
+        self._config, self._wishes = site.config, service.wishes
+        self._rank = Rank(service.created, *service.key, position)
+        self._found: dict[ServiceKey, Claim] = {}
+        self._reals: dict[tuple[str, ForwardingMethod], RealServer] = {}
+        self.told: list[Diagnostic] = []
+        self._external_ips = [each for each in service.external_ips if self._accepts(each)]
+        self._ingress = [each for each in service.ingress if each.family is site.family]
+        self._settle_scheduling()
+        self._select(backends)
+
+    def claims(self) -> Iterable[Claim]:
+        """One for each address and port, in the order of kinds; of one that is there twice the first kind's, with the entries of both."""
+        self._cluster_ip()
+        for address in self._external_ips:
+            self._external_ip(address)
+        for address in self._ingress:
+            self._load_balancer(address)
+        if self._port.node_port:
+            for address in self._site.node_port_addresses:
+                self._node_port(address)
+        return self._found.values()
+
+    # --- what all of them have in common --------------------------------------------------------------------------------------------
+
+    def _accepts(self, address: Address) -> bool:
+        """Whether the external IP can be served. An address of the node would cut off what listens on it."""
+        if address.family is not self._site.family:
+            return False
+        device = self._site.own.get(address.text)
+        if device is None or self._config.capture_node_addresses:
+            return True
+        message = f"it is the node's own, on {device}, and nothing is made for it"
+        self._tell(Code.REFUSED_EXTERNAL_IP, address.text, message)
+        return False
+
+    def _settle_scheduling(self) -> None:
+        wishes, config = self._wishes, self._config
+        self._scheduler = wishes.scheduler or config.scheduler
+        flags = wishes.flags
+        if flags is None and self._scheduler == config.scheduler:
+            flags = config.scheduler_flags
+        # Without the port, mh sends all connections of a client to the same real server.
+        self._flags = flags if flags is not None else ("mh-port",) if self._scheduler == "mh" else ()
+
+    def _select(self, backends: Sequence[Backend]) -> None:
+        service, node = self._service, self._site.node
+        accessible = bool(self._port.node_port or self._ingress or self._external_ips)
+        found = select(
+            backends,
+            uses_cluster=not service.internal_local or accessible,
+            uses_local=service.internal_local or (service.external_local and accessible),
+            node=node.name,
+            zone=node.zone,
+        )
+        usable = any(each.ready or each.leaving for each in backends)
+        self._internal = self._external = found.cluster
+        if service.internal_local:
+            self._internal = found.local or (found.cluster if self._config.internal_fallback else ())
+            self._tell_fallback(usable and not found.local, "internalTrafficPolicy", self._internal)
+        if service.external_local and accessible:
+            self._external = found.local or (found.cluster if self._config.external_fallback else ())
+            self._tell_fallback(usable and not found.local, "externalTrafficPolicy", self._external)
+
+    def _tell_fallback(self, missing: bool, subject: str, used: Sequence[Backend]) -> None:
+        if missing:
+            instead = "those of the cluster are used" if used else "the virtual service has no real servers"
+            self._tell(Code.NO_LOCAL_ENDPOINTS, subject, f"Local, and no endpoint is on this node: {instead}")
+
+    def _tell(self, code: Code, subject: str, message: str) -> None:
+        self.told.append(Diagnostic(code, str(self._service.identity), subject, message))
+
+    def _claim(
+        self,
+        address: Address,
+        port: int,
+        backends: Sequence[Backend],
+        entries: Iterable[tuple[Role, str]],
+        *,
+        bound: bool,
+        method: ForwardingMethod = _MASQUERADE,
+        drop: Drop | None = None,
+    ) -> None:
+        key = ServiceKey(None, self._port.protocol, address.value, port)
+        known = self._found.get(key)
+        if known is not None:
+            together = tuple(dict.fromkeys((*known.entries, *entries)))
+            carried = known.bound or (address if bound else None)
+            self._found[key] = known._replace(entries=together, bound=carried, drop=known.drop or drop)
+            return
+        virtual = VirtualService(
+            key,
+            scheduler=self._scheduler,
+            scheduler_flags=self._flags,
+            persistence_timeout=self._service.affinity,
+            reals=self._real_servers(backends, method),
+        )
+        carried = address if bound else None
+        self._found[key] = Claim(self._rank, key, virtual, tuple(entries), carried, drop, self._wishes.drain)
+
+    def _real_servers(self, backends: Sequence[Backend], method: ForwardingMethod) -> tuple[RealServer, ...]:
+        known, own = self._reals, self._wishes.weight
+        new = [each for each in backends if (each.place, method) not in known]
+        default, count = 1 if own is None else own, len(new)
+        # What slices can have was looked at when they were read.
+        made = stored_reals(
+            [each.address.value for each in new],
+            [each.port for each in new],
+            [default if each.weight is None else each.weight for each in new],
+            repeat(method, count),
+            repeat(0, count),
+            repeat(0, count),
+            repeat(IPIP if method is ForwardingMethod.TUNNEL else None, count),
+        )
+        known.update(((each.place, method), real) for each, real in zip(new, made, strict=True))
+        return tuple(known[each.place, method] for each in backends)
+
+    # --- kinds --------------------------------------------------------------------------------------------------------------------
+
+    def _cluster_ip(self) -> None:
+        address = self._service.cluster_ips[self._site.family]
+        entries = [(Role.CLUSTER_IP, self._entry(address, self._port.port))]
+        self._claim(address, self._port.port, self._internal, entries, bound=True)
+
+    def _external_ip(self, address: Address) -> None:
+        method = self._method(address)
+        # Answers that do not come back this way must not be masqueraded on their way in.
+        keeps_source = self._service.external_local or method is not _MASQUERADE
+        role = Role.EXTERNAL_IP_LOCAL if keeps_source else Role.EXTERNAL_IP
+        entries = [(role, self._entry(address, self._port.port))]
+        bound = address.text not in self._site.own
+        self._claim(address, self._port.port, self._external, entries, bound=bound, method=method)
+
+    def _load_balancer(self, address: Address) -> None:
+        method = self._method(address)
+        text = self._entry(address, self._port.port)
+        entries = [(Role.LOAD_BALANCER, text)]
+        if self._service.external_local or method is not _MASQUERADE:
+            entries.append((Role.LOAD_BALANCER_LOCAL, text))
+        drop = self._firewall(address, text, entries)
+        bound = address.text not in self._site.own
+        self._claim(address, self._port.port, self._external, entries, bound=bound, method=method, drop=drop)
+
+    def _firewall(self, address: Address, text: str, entries: list[tuple[Role, str]]) -> Drop | None:
+        """The entries of source ranges. Only traffic to the load balancer's address is filtered, that to the node port is not."""
+        ranges = self._ranges()
+        if ranges is None:
+            return None
+        entries.append((Role.LOAD_BALANCER_FW, text))
+        entries += [(Role.LOAD_BALANCER_SOURCE_CIDR, f"{text},{network}") for network in ranges]
+        primary = self._site.primary
+        if primary is not None and any(primary.value in network for network in ranges):
+            # What the node sends to the address has that address for its source too.
+            entries.append((Role.LOAD_BALANCER_SOURCE_IP, f"{text},{address.text}"))
+            return None
+        return Drop(address.text, self._port.protocol, self._port.port)
+
+    def _ranges(self) -> list[Network] | None:
+        """The source ranges of the family, None where nothing is to be filtered."""
+        service, family = self._service, self._site.family
+        if not service.stated_ranges:
+            return None
+        kind = IPv4Network if family is Family.IPV4 else IPv6Network
+        mine: list[Network] = [network for network in service.source_ranges if isinstance(network, kind)]
+        if any(network.prefixlen == 0 for network in mine):
+            self._tell(Code.OPEN_SOURCE_RANGES, "loadBalancerSourceRanges", f"all of {family} is in them: no filter")
+            return None
+        if mine:
+            return mine
+        closed = self._config.source_ranges_fail_closed
+        outcome = "nobody is let in" if closed else "everybody is let in"
+        message = f"none of them is a network of {family}: {outcome}"
+        self._tell(Code.NO_SOURCE_RANGES_OF_FAMILY, "loadBalancerSourceRanges", message)
+        return [] if closed else None
+
+    def _node_port(self, address: Address) -> None:
+        port, protocol = self._port.node_port, self._port.protocol
+        text = self._entry(address, port) if protocol == "sctp" else str(port)
+        everything, local = NODE_PORTS[protocol]
+        entries = [(everything, text)]
+        if self._service.external_local:
+            entries.append((local, text))
+        self._claim(address, port, self._external, entries, bound=False)
+
+    def _entry(self, address: Address, port: int) -> str:
+        return f"{address.text},{self._port.protocol}:{port}"
+
+    def _method(self, address: Address) -> ForwardingMethod:
+        """How packets from outside are sent on. Only masquerading can change their port."""
+        method = self._wishes.forwarding
+        if method is _MASQUERADE:
+            return method
+        port = self._port.port
+        other = next((each for each in self._external if each.port != port), None)
+        if other is None:
+            return method
+        message = f"{method} cannot change port {port} to that of {other.place}: masquerade is used"
+        self._tell(Code.FORWARDING_IMPOSSIBLE, f"{address.text}:{port}", message)
+        return _MASQUERADE
