@@ -1,0 +1,106 @@
+"""Where the command line begins.
+
+Knows: which commands there are, exit statuses, how an error is told. Must not know: what any command does.
+
+Exit statuses: 0 nothing to do or done, 1 an error, 2 changes pending (`plan`) or a wrong use of the command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["DONE", "ERROR", "PENDING", "USAGE", "UsageError", "main"]
+
+DONE, ERROR, PENDING, USAGE = 0, 1, 2, 2
+
+
+class Command(Protocol):
+    """What a command's module has."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Declare its options."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Do it; returns the exit status."""
+
+
+class UsageError(Exception):
+    """The command line itself is wrong."""
+
+
+#: Commands by name: module, and what they do.
+COMMANDS = {
+    "kube": ("ipvskit.cli.kube", "Kubernetes Services and EndpointSlices as a node's IPVS state"),
+}
+
+#: Programs with a command line of their own, which gets all words behind the name.
+PROGRAMS: dict[str, tuple[str, str]] = {}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the words name; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in PROGRAMS:
+        program: Callable[[Sequence[str]], int] = import_module(PROGRAMS[words[0]][0]).main
+        return program(words[1:])
+    if sys.stdin is not None and hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    name = _command(words)
+    parser = _parser(name)
+    options = parser.parse_args(words)
+    if options.command is None:
+        parser.print_help()
+        return USAGE
+    return told(lambda: cast("Command", import_module(COMMANDS[options.command][0])).run(options))
+
+
+def _command(words: Sequence[str]) -> str | None:
+    """The first word that names a command: only its module is imported."""
+    return next((word for word in words if word in COMMANDS), None)
+
+
+def _parser(name: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ipvskit", description="IPVS and ipset: see, plan, apply.", allow_abbrev=False)
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    parser.add_argument(
+        "-n", "--netns", metavar="NETNS", help="network namespace: a name, a path or a process id (default: its own)"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for each, (module, what) in COMMANDS.items():
+        one = commands.add_parser(each, help=what, description=what[:1].upper() + what[1:] + ".", allow_abbrev=False)
+        if each == name:
+            cast("Command", import_module(module)).configure(one)
+    for each, (_, what) in PROGRAMS.items():
+        commands.add_parser(each, help=what, add_help=False)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"ipvskit {version('ipvskit')}")  # noqa: T201 - what it is for
+        parser.exit()
+
+
+def told(run: Callable[[], int]) -> int:
+    """Its exit status; what it raises becomes a line on standard error. `IPVSKIT_TRACEBACK=1` shows where it came from."""
+    from ipvskit.errors import IpvskitError
+
+    try:
+        return run()
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except (IpvskitError, UsageError, OSError, UnicodeError) as error:
+        if os.environ.get("IPVSKIT_TRACEBACK"):
+            raise
+        print("\n".join([f"ipvskit: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)  # noqa: T201
+        return USAGE if isinstance(error, UsageError) else ERROR
