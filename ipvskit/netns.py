@@ -1,6 +1,6 @@
 """Network namespaces: by name, path, process or descriptor.
 
-Knows: where namespaces are found, and how to open things inside of one. Must not know: netlink.
+Knows: where namespaces are found, how to open things and run programs inside of one. Must not know: netlink, which programs.
 
 The calling thread never changes its namespace: a thread made for the purpose does, in C, and ends.
 """
@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ipvskit.errors import InvalidConfig, KernelError, NamespaceNotFound, PermissionDenied
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable
+    import subprocess
+    from collections.abc import Callable, Iterable, Sequence
     from types import ModuleType, TracebackType
-    from typing import IO, Protocol, Self
+    from typing import IO, Any, Protocol, Self
 
     class HasFileno(Protocol):
         """Anything with a descriptor."""
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["NetNS", "NetNSLike"]
 
 NAMED = "/run/netns"
+_OWN = "/proc/thread-self/ns/net"
 _LARGEST = 1 << 16
+
+T = TypeVar("T")
 
 
 class NetNS:
@@ -141,6 +145,39 @@ class NetNS:
         import socket
 
         return socket.socket(fileno=_core().netns_socket(self._descriptor, family, kind, protocol))
+
+    def run(self, command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a program inside and wait for its end; its exit status is not looked at.
+
+        Options are those of subprocess.run; unless they say otherwise, input and output are text, the output is kept, and the program is killed
+        after 60 seconds (`timeout`). Files are those of the caller: only the network is another. Raises PermissionDenied, OSError where there is no
+        such program, and subprocess.TimeoutExpired.
+        """
+        import subprocess
+
+        settings: dict[str, Any] = {"text": True, "capture_output": True, "timeout": 60, "check": False} | options
+        return self._inside(lambda: subprocess.run(command, **settings))  # noqa: S603 - it is the caller's command
+
+    def _inside(self, act: Callable[[], T]) -> T:
+        """Call something that starts a program: a child is in the namespace of the thread that starts it."""
+        if self._is_own():
+            # Entering takes a privilege; the caller is where it is without one.
+            return act()
+        # A `preexec_fn` would do as well, but it is unsafe beside other threads, and with it Python copies the whole process first.
+        from concurrent.futures import ThreadPoolExecutor
+
+        def entered() -> T:
+            try:
+                _core().netns_enter(self._descriptor)
+            except OSError as error:
+                raise _meaning(error, "enter network namespace", self.name) from None
+            return act()
+
+        with ThreadPoolExecutor(1, "ipvskit-netns") as pool:
+            return pool.submit(entered).result()
+
+    def _is_own(self) -> bool:
+        return self._descriptor >= 0 and os.path.samestat(os.fstat(self._descriptor), os.stat(_OWN))
 
     def __enter__(self) -> Self:
         return self
