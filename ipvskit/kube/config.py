@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from ipvskit.errors import InvalidConfig
 from ipvskit.kube.addresses import read_network
@@ -17,10 +17,13 @@ from ipvskit.model.daemon import MAX_TIMEOUT
 from ipvskit.model.device import check_device_name
 from ipvskit.model.service import VirtualService
 
-__all__ = ["PRIMARY", "Config", "LocalMode"]
+__all__ = ["PRIMARY", "Config", "LocalMode", "Variant"]
 
 #: In `node_port_addresses`: the node's own primary addresses.
 PRIMARY = "primary"
+#: Variants of the iptables tools; auto takes the one whose rules are there already, else the system's default.
+Variant = Literal["auto", "legacy", "nft"]
+_VARIANTS = ("auto", "legacy", "nft")
 _WORD = 2**32 - 1
 
 
@@ -46,11 +49,14 @@ class Config:
     Ownership: `owned_vips` are networks in which any virtual service is the controller's, and stale ones are deleted, except in `exclude_cidrs`;
     outside of them it owns what the state names. See `FamilyState.scope`.
 
+    `drain_deadline` (seconds, None: for ever) is how long a real server that is taken out may keep its connections, where its Service does not say
+    so itself (kube-proxy: for ever); `drain_interval` (seconds) is how often that is looked at. `iptables` is the variant of the tool.
+
     Where kube-proxy does otherwise, and somebody may rely on it:
-    `capture_node_addresses` makes a virtual service for an external IP that is an address of the node itself, which cuts off what listens there.
-    `internal_fallback` and `external_fallback` say whether a local policy without local endpoints uses the others (kube-proxy: yes, yes), or leaves
-    the virtual service without real servers. `source_ranges_fail_closed` shuts a load balancer's address when it has source ranges, but none of
-    them can be used for this family (kube-proxy: it is open then).
+    `capture_node_addresses` makes a virtual service for an external IP that is an address of the node itself, as kube-proxy does; what listens there
+    on the same port is cut off. `internal_fallback` and `external_fallback` say whether a local policy without local endpoints uses the others
+    (kube-proxy: yes, yes), or leaves the virtual service without real servers. `source_ranges_fail_closed` shuts a load balancer's address when it
+    has source ranges, but none of them can be used for this family (kube-proxy: it is open then).
 
     Raises InvalidConfig.
     """
@@ -74,10 +80,13 @@ class Config:
     maxelem: int | None = None
     owned_vips: tuple[str, ...] = ()
     exclude_cidrs: tuple[str, ...] = ()
-    capture_node_addresses: bool = False
-    internal_fallback: bool = True
+    drain_deadline: float | None = 900.0
+    drain_interval: float = 5.0
+    iptables: Variant = "auto"
+    capture_node_addresses: bool = True
+    internal_fallback: bool = False
     external_fallback: bool = True
-    source_ranges_fail_closed: bool = False
+    source_ranges_fail_closed: bool = True
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -102,6 +111,12 @@ class Config:
         if self.maxelem is not None:
             parse_number("maxelem", self.maxelem, 1, _WORD, "entries")
         _check_periods(self.sync_period, self.min_sync_period)
+        if self.drain_deadline is not None:
+            _seconds("drain_deadline", self.drain_deadline)
+        if not _seconds("drain_interval", self.drain_interval):
+            raise InvalidConfig("drain_interval", self.drain_interval, "seconds above 0")
+        if self.iptables not in _VARIANTS:
+            raise InvalidConfig("iptables", self.iptables, "one of " + ", ".join(_VARIANTS))
 
     @classmethod
     def from_kube_proxy(cls, found: Mapping[str, Any], **others: Any) -> Config:
@@ -165,6 +180,12 @@ def _check_interface(mode: LocalMode, name: object) -> None:
     needed = mode in {LocalMode.BRIDGE_INTERFACE, LocalMode.INTERFACE_NAME_PREFIX}
     if name != "" or needed:
         check_device_name("local_interface", name)
+
+
+def _seconds(name: str, value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
+        raise InvalidConfig(name, value, "0 or more seconds")
+    return value
 
 
 def _check_periods(sync: object, least: object) -> None:

@@ -1,12 +1,12 @@
-"""The names of what a node has: kube-proxy's own, so that tools and rules that know them go on working.
+"""The sets: their names and types.
 
-Knows: the 17 sets of a family, their types and options, the device. Must not know: what is in them.
+Knows: that there are seventeen for each family, and how the names of IPv6 are made. Must not know: when an entry is in one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from ipvskit.model.address import Family
 from ipvskit.sets.definition import Set
@@ -14,93 +14,73 @@ from ipvskit.sets.definition import Set
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DEVICE", "SETS", "SetRole", "definition", "set_name", "set_names"]
+__all__ = ["DEVICE", "Role", "define", "set_name", "set_names"]
 
-#: The dummy device that carries the service addresses.
+#: The device that carries the virtual addresses of both families.
 DEVICE = "kube-ipvs0"
-HASHSIZE = 1024
-PORTS = "0-65535"
 
-_PREFIX = "KUBE-"
-_IPV6_PREFIX = "KUBE-6-"
-#: What the kernel takes of a set's name (bytes).
-_LONGEST = 31
+_MAX_NAME = 31
 
 
-@dataclass(frozen=True, slots=True)
-class SetRole:
-    """One of the sets: its IPv4 name, its type, and what its entries stand for."""
+class Role(IntEnum):
+    """What a set is for; the number is its place in the list."""
 
-    name: str
-    type: str
-    meaning: str
+    LOOP_BACK = 0
+    CLUSTER_IP = 1
+    EXTERNAL_IP = 2
+    EXTERNAL_IP_LOCAL = 3
+    LOAD_BALANCER = 4
+    LOAD_BALANCER_FW = 5
+    LOAD_BALANCER_LOCAL = 6
+    LOAD_BALANCER_SOURCE_IP = 7
+    LOAD_BALANCER_SOURCE_CIDR = 8
+    NODE_PORT_TCP = 9
+    NODE_PORT_LOCAL_TCP = 10
+    NODE_PORT_UDP = 11
+    NODE_PORT_LOCAL_UDP = 12
+    NODE_PORT_SCTP_HASH = 13
+    NODE_PORT_LOCAL_SCTP_HASH = 14
+    HEALTH_CHECK_NODE_PORT = 15
+    IPVS_IPS = 16
 
-    @property
-    def is_bitmap(self) -> bool:
-        """Whether it is a bitmap of ports, which has no family and no sizes."""
-        return self.type == "bitmap:port"
 
+_IP_PORT, _IP_PORT_IP, _PORT = "hash:ip,port", "hash:ip,port,ip", "bitmap:port"
+_TYPES = {
+    Role.LOOP_BACK: _IP_PORT_IP,
+    Role.LOAD_BALANCER_SOURCE_IP: _IP_PORT_IP,
+    Role.LOAD_BALANCER_SOURCE_CIDR: "hash:ip,port,net",
+    Role.NODE_PORT_TCP: _PORT,
+    Role.NODE_PORT_LOCAL_TCP: _PORT,
+    Role.NODE_PORT_UDP: _PORT,
+    Role.NODE_PORT_LOCAL_UDP: _PORT,
+    Role.HEALTH_CHECK_NODE_PORT: _PORT,
+    Role.IPVS_IPS: "hash:ip",
+}
 
-LOOP_BACK = "KUBE-LOOP-BACK"
-CLUSTER_IP = "KUBE-CLUSTER-IP"
-EXTERNAL_IP = "KUBE-EXTERNAL-IP"
-EXTERNAL_IP_LOCAL = "KUBE-EXTERNAL-IP-LOCAL"
-LOAD_BALANCER = "KUBE-LOAD-BALANCER"
-LOAD_BALANCER_FW = "KUBE-LOAD-BALANCER-FW"
-LOAD_BALANCER_LOCAL = "KUBE-LOAD-BALANCER-LOCAL"
-LOAD_BALANCER_SOURCE_IP = "KUBE-LOAD-BALANCER-SOURCE-IP"
-LOAD_BALANCER_SOURCE_CIDR = "KUBE-LOAD-BALANCER-SOURCE-CIDR"
-NODE_PORT_TCP = "KUBE-NODE-PORT-TCP"
-NODE_PORT_LOCAL_TCP = "KUBE-NODE-PORT-LOCAL-TCP"
-NODE_PORT_UDP = "KUBE-NODE-PORT-UDP"
-NODE_PORT_LOCAL_UDP = "KUBE-NODE-PORT-LOCAL-UDP"
-NODE_PORT_SCTP = "KUBE-NODE-PORT-SCTP-HASH"
-NODE_PORT_LOCAL_SCTP = "KUBE-NODE-PORT-LOCAL-SCTP-HASH"
-HEALTH_CHECK_NODE_PORT = "KUBE-HEALTH-CHECK-NODE-PORT"
-IPVS_IPS = "KUBE-IPVS-IPS"
-
-SETS: dict[str, SetRole] = {
-    one.name: one
-    for one in (
-        SetRole(
-            LOOP_BACK, "hash:ip,port,ip", "endpoints on this node, twice: a pod that reaches itself through a service"
-        ),
-        SetRole(CLUSTER_IP, "hash:ip,port", "cluster IP and port"),
-        SetRole(EXTERNAL_IP, "hash:ip,port", "external IP and port, traffic policy Cluster"),
-        SetRole(EXTERNAL_IP_LOCAL, "hash:ip,port", "external IP and port, traffic policy Local"),
-        SetRole(LOAD_BALANCER, "hash:ip,port", "load balancer IP and port"),
-        SetRole(LOAD_BALANCER_FW, "hash:ip,port", "the same, where source ranges are given"),
-        SetRole(LOAD_BALANCER_LOCAL, "hash:ip,port", "the same, traffic policy Local"),
-        SetRole(LOAD_BALANCER_SOURCE_IP, "hash:ip,port,ip", "load balancer IP, port and itself: the node may use it"),
-        SetRole(LOAD_BALANCER_SOURCE_CIDR, "hash:ip,port,net", "load balancer IP, port and a range that may use it"),
-        SetRole(NODE_PORT_TCP, "bitmap:port", "node port"),
-        SetRole(NODE_PORT_LOCAL_TCP, "bitmap:port", "node port, traffic policy Local"),
-        SetRole(NODE_PORT_UDP, "bitmap:port", "node port"),
-        SetRole(NODE_PORT_LOCAL_UDP, "bitmap:port", "node port, traffic policy Local"),
-        SetRole(NODE_PORT_SCTP, "hash:ip,port", "node address and port"),
-        SetRole(NODE_PORT_LOCAL_SCTP, "hash:ip,port", "node address and port, traffic policy Local"),
-        SetRole(HEALTH_CHECK_NODE_PORT, "bitmap:port", "port of a health check"),
-        SetRole(IPVS_IPS, "hash:ip", "every address on the device"),
-    )
+#: Sets of node ports by protocol: all of them, and those whose client address is kept.
+NODE_PORTS = {
+    "tcp": (Role.NODE_PORT_TCP, Role.NODE_PORT_LOCAL_TCP),
+    "udp": (Role.NODE_PORT_UDP, Role.NODE_PORT_LOCAL_UDP),
+    "sctp": (Role.NODE_PORT_SCTP_HASH, Role.NODE_PORT_LOCAL_SCTP_HASH),
 }
 
 
-def set_name(name: str, family: Family | str) -> str:
-    """The set's name for a family: those of IPv6 have a prefix of their own, and are cut to what the kernel takes."""
-    if family == Family.IPV4:
-        return name
-    return (_IPV6_PREFIX + name.removeprefix(_PREFIX))[:_LONGEST]
+def set_name(role: Role, family: Family) -> str:
+    """The set's exact name. Those of IPv6 are cut to what the kernel takes, which two of them need."""
+    name = role.name.replace("_", "-")
+    return f"KUBE-{name}" if family is Family.IPV4 else f"KUBE-6-{name}"[:_MAX_NAME]
 
 
-def set_names(families: Iterable[Family] = tuple(Family)) -> list[str]:
-    """The names of all sets of these families."""
-    return [set_name(name, family) for family in families for name in SETS]
+def set_names(family: Family) -> tuple[str, ...]:
+    """The names of all the family's sets, in order."""
+    return tuple(set_name(role, family) for role in Role)
 
 
-def definition(role: SetRole, family: Family, maxelem: int, *, grown: bool = False) -> Set:
-    """The set as it is made, without entries; `grown` leaves its sizes to its contents, because they are more than `maxelem`."""
-    name = set_name(role.name, family)
-    if role.is_bitmap:
-        return Set(name, role.type, range=PORTS)
-    sizes: dict[str, Any] = {} if grown else {"hashsize": HASHSIZE, "maxelem": maxelem}
-    return Set(name, role.type, family="inet" if family is Family.IPV4 else "inet6", **sizes)
+def define(role: Role, family: Family, maxelem: int | None, entries: Iterable[str] = ()) -> Set:
+    """The set with its entries. Without a `maxelem` it has the kernel's 65536 and is grown when that does not do."""
+    kind = _TYPES.get(role, _IP_PORT)
+    name = set_name(role, family)
+    if kind == _PORT:
+        return Set(name, kind, range="0-65535", entries=entries)
+    inet = "inet" if family is Family.IPV4 else "inet6"
+    return Set(name, kind, family=inet, maxelem=maxelem, entries=entries)

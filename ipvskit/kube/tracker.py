@@ -32,20 +32,9 @@ if TYPE_CHECKING:
     from ipvskit.model.device import Device
     from ipvskit.sets.definition import Set
 
-__all__ = ["Tracker", "translate"]
+__all__ = ["Tracker"]
 
 Owner = tuple[str, str]
-
-
-def translate(objects: Any, node: Node, config: Config | None = None) -> NodeState:  # noqa: ANN401 - one object or many, in any form
-    """What a node needs, from all Services and EndpointSlices of the cluster.
-
-    `objects` are dicts as the API serves them, models of the official client, Lists of either; other kinds are passed over. Of two objects with one
-    identity the later one counts. Their order does not matter otherwise. Nothing is raised for an object: see `diagnostics`.
-    """
-    tracker = Tracker(node, config)
-    tracker.resync(objects)
-    return tracker.states()
 
 
 class Tracker:
