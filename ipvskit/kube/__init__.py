@@ -39,7 +39,7 @@ if _TYPE_CHECKING:
     from ipvskit.kube.config import Config, LocalMode
     from ipvskit.kube.contribution import HealthCheck
     from ipvskit.kube.diagnostics import Code, Diagnostic
-    from ipvskit.kube.iptables import CHAINS, JUMPS, Jump, cleanup
+    from ipvskit.kube.iptables import CHAINS, JUMPS, Jump, LocalDetector, OutFilter, Removal, Rules, removal
     from ipvskit.kube.names import DEVICE, Role, set_name, set_names
     from ipvskit.kube.node import Node
     from ipvskit.kube.tracker import Tracker
@@ -52,7 +52,7 @@ _LATE = {
     "config": ("Config", "LocalMode"),
     "contribution": ("HealthCheck",),
     "diagnostics": ("Code", "Diagnostic"),
-    "iptables": ("CHAINS", "JUMPS", "Jump", "cleanup"),
+    "iptables": ("CHAINS", "JUMPS", "Jump", "LocalDetector", "OutFilter", "Removal", "Rules", "removal"),
     "names": ("DEVICE", "Role", "set_name", "set_names"),
     "node": ("Node",),
     "tracker": ("Tracker",),
@@ -81,14 +81,18 @@ __all__ = [
     "FamilyState",
     "HealthCheck",
     "Jump",
+    "LocalDetector",
     "LocalMode",
     "Node",
     "NodeChanges",
     "NodeState",
+    "OutFilter",
+    "Removal",
     "Role",
+    "Rules",
     "SetChange",
     "Tracker",
-    "cleanup",
+    "removal",
     "set_name",
     "set_names",
     "translate",

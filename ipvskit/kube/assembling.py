@@ -16,16 +16,17 @@ from ipvskit.engine.keys import DeviceKey
 from ipvskit.engine.scope import Scope
 from ipvskit.engine.state import State
 from ipvskit.kube.diagnostics import Code, Diagnostic
-from ipvskit.kube.iptables import JUMPS, Jump, document
+from ipvskit.kube.iptables import document
 from ipvskit.kube.names import DEVICE, Role, define, set_name, set_names
 from ipvskit.kube.sysctls import ipvs_sysctls, system_sysctls, timeouts_of
 from ipvskit.model.address import Family
 from ipvskit.model.device import Device, stored_device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from ipvskit.kube.contribution import HealthCheck
+    from ipvskit.kube.iptables import Rules
     from ipvskit.kube.merging import Merged
     from ipvskit.kube.site import Site
     from ipvskit.kube.virtual import Drop
@@ -61,15 +62,19 @@ class FamilyState:
         return self.site.family
 
     @cached_property
+    def rules(self) -> Rules:
+        """What the family's iptables rules depend on."""
+        sets = self.state.sets
+        return self.site.rules((role for role in Role if len(sets[set_name(role, self.family)].entries)), self.drops)
+
+    @cached_property
     def iptables(self) -> str:
         """The whole document for `iptables-restore --noflush`, for a node that has none of it yet."""
-        return self.iptables_document()
+        return document(self.rules)
 
-    def iptables_document(self, missing: Sequence[Jump] = JUMPS) -> str:
-        """The same with only those jumps from the kernel's chains that are missing there."""
-        sets = self.state.sets
-        filled = frozenset(role for role in Role if len(sets[set_name(role, self.family)].entries))
-        return document(self.site, filled, self.drops, missing)
+    def iptables_document(self, present: str | None = None) -> str:
+        """The same for a node where iptables-save says `present` of the tables nat and filter."""
+        return document(self.rules, present)
 
     @cached_property
     def scope(self) -> Scope:

@@ -1,31 +1,35 @@
-"""The rules that use the sets, as a document for `iptables-restore --noflush`.
+"""The rules that go with the sets, as one document for `iptables-restore --noflush`.
 
-Knows: tables, chains, their rules and their order. Must not know: how the document is loaded, what is in the sets.
+Knows: the tables, chains and rules, their order, and the jumps from the kernel's own chains. Must not know: who loads it, Services.
 
-The chains of its own are emptied and filled at once; nothing else is touched, so the document can be loaded again and again, except for the jumps
-from the kernel's chains: each of them is inserted first in its chain, so only those that are missing belong into it (`iptables -t TABLE -C CHAIN
-...` finds that out). The number of rules does not grow with that of Services, except in KUBE-IPVS-OUT-FILTER, which has one for each address and
-port of a load balancer whose source ranges shut out the node.
+A document declares every chain of ours, which empties just that chain, and fills it: what it had before is gone with the same commit. Rules are rows
+of a table. Most are written only while their set has entries; how many there are does not depend on how many Services there are, except in
+KUBE-IPVS-OUT-FILTER. Each table is committed by itself, `filter` first: what is to be refused is refused before anything is let in.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ipvskit.kube.names import NODE_PORTS, Role, set_name
-from ipvskit.model.address import Family
+from ipvskit.errors import InvalidConfig
+from ipvskit.kube.addresses import read_network
+from ipvskit.kube.iptables_text import saved_table
+from ipvskit.kube.names import Role, set_name
+from ipvskit.model.address import Family, parse_address, parse_number
+from ipvskit.model.device import MAX_NAME, check_device_name
+from ipvskit.model.key import PROTOCOLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from ipvskit.kube.site import Site
-    from ipvskit.kube.virtual import Drop
+    from ipvskit.kube.iptables_text import SavedTable
+    from ipvskit.model.address import IPAddress
 
-__all__ = ["CHAINS", "JUMPS", "Jump", "cleanup", "document"]
+__all__ = ["CHAINS", "JUMPS", "Jump", "LocalDetector", "OutFilter", "Removal", "Rules", "document", "jumps", "removal"]
 
-#: The chains of each table that belong to this module.
-CHAINS = {
-    "nat": ("KUBE-SERVICES", "KUBE-POSTROUTING", "KUBE-NODE-PORT", "KUBE-LOAD-BALANCER", "KUBE-MARK-MASQ"),
+#: The chains that are ours, by table, in the order in which tables are committed.
+CHAINS: dict[str, tuple[str, ...]] = {
     "filter": (
         "KUBE-FORWARD",
         "KUBE-NODE-PORT",
@@ -34,205 +38,328 @@ CHAINS = {
         "KUBE-IPVS-FILTER",
         "KUBE-IPVS-OUT-FILTER",
     ),
+    "nat": ("KUBE-SERVICES", "KUBE-POSTROUTING", "KUBE-NODE-PORT", "KUBE-LOAD-BALANCER", "KUBE-MARK-MASQ"),
 }
 
 
 class Jump(NamedTuple):
-    """A rule of one of the kernel's chains that leads to one of ours. `arguments` are those behind the chain's name."""
+    """A rule in a chain of the kernel's that leads to one of ours, without conditions."""
 
     table: str
     chain: str
     target: str
     comment: str
 
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """As a command takes them, without quotes."""
-        return ("-m", "comment", "--comment", self.comment, "-j", self.target)
-
     def __str__(self) -> str:
-        return f"{self.chain} {_comment(self.comment)} -j {self.target}"
+        return f'{self.chain} -m comment --comment "{self.comment}" -j {self.target}'
 
 
-#: In the order in which they are inserted: of one chain the last one comes to stand first.
+#: In the order in which they are put first, so that of one chain the last one comes to stand first. Where kube-proxy runs or ran, they have its
+#: comments, and are the same rules.
 JUMPS = (
-    Jump("nat", "OUTPUT", "KUBE-SERVICES", "service addresses, from this host"),
-    Jump("nat", "PREROUTING", "KUBE-SERVICES", "service addresses"),
-    Jump("nat", "POSTROUTING", "KUBE-POSTROUTING", "source addresses of service traffic"),
-    Jump("filter", "FORWARD", "KUBE-FORWARD", "forwarded service traffic"),
-    Jump("filter", "INPUT", "KUBE-NODE-PORT", "health checks of node ports"),
-    Jump("filter", "INPUT", "KUBE-PROXY-FIREWALL", "source ranges of load balancers"),
-    Jump("filter", "FORWARD", "KUBE-PROXY-FIREWALL", "source ranges of load balancers"),
-    Jump("filter", "INPUT", "KUBE-IPVS-FILTER", "ports of this host are not reached by service addresses"),
-    Jump("filter", "OUTPUT", "KUBE-IPVS-OUT-FILTER", "source ranges of load balancers, from this host"),
+    Jump("nat", "OUTPUT", "KUBE-SERVICES", "kubernetes service portals"),
+    Jump("nat", "PREROUTING", "KUBE-SERVICES", "kubernetes service portals"),
+    Jump("nat", "POSTROUTING", "KUBE-POSTROUTING", "kubernetes postrouting rules"),
+    Jump("filter", "FORWARD", "KUBE-FORWARD", "kubernetes forwarding rules"),
+    Jump("filter", "INPUT", "KUBE-NODE-PORT", "kubernetes health check rules"),
+    Jump("filter", "INPUT", "KUBE-PROXY-FIREWALL", "kube-proxy firewall rules"),
+    Jump("filter", "FORWARD", "KUBE-PROXY-FIREWALL", "kube-proxy firewall rules"),
+    Jump("filter", "INPUT", "KUBE-IPVS-FILTER", "kubernetes ipvs access filter"),
+    Jump("filter", "OUTPUT", "KUBE-IPVS-OUT-FILTER", "kubernetes ipvs access filter"),
 )
 
-#: Loopback sources by family.
+
+# --- what the document depends on ------------------------------------------------------------------------------------------------------
+
+
+class OutFilter(NamedTuple):
+    """A load balancer's address and port that this node may not use itself, because the source ranges do not cover the node's address."""
+
+    address: IPAddress | str
+    port: int
+    protocol: str
+
+
+#: How the node's own pods are told from others, by the names of the API: the condition for traffic that is not theirs.
+_NOT_LOCAL = {
+    "ClusterCIDR": "! -s {}",
+    "NodeCIDR": "! -s {}",
+    "BridgeInterface": "! -i {}",
+    "InterfaceNamePrefix": "! -i {}",
+}
+_BY_NETWORK = {"ClusterCIDR", "NodeCIDR"}
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDetector:
+    """How traffic of pods is told from other traffic: `mode` is "ClusterCIDR" or "NodeCIDR" with a network for `value`, "BridgeInterface" with
+    the bridge that pods are on, or "InterfaceNamePrefix" with what the names of their interfaces begin with. Raises InvalidConfig.
+    """  # noqa: D205 - it is one sentence
+
+    mode: str
+    value: str
+
+    def __post_init__(self) -> None:
+        if self.mode not in _NOT_LOCAL:
+            raise InvalidConfig("local_detector", self.mode, "one of " + ", ".join(_NOT_LOCAL))
+        if self.mode in _BY_NETWORK:
+            network = read_network(self.value)
+            if network is None:
+                raise InvalidConfig("local_detector", self.value, 'a network such as "10.0.0.0/8"')
+            object.__setattr__(self, "value", str(network))
+        else:
+            check_device_name("local_detector", self.value)
+
+    @classmethod
+    def by_network(cls, mode: str, networks: Iterable[str], family: Family) -> LocalDetector | None:
+        """By the first network of the family, as kube-proxy does it; None where there is none. Raises InvalidConfig."""
+        found = (cls(mode, network) for network in networks)
+        return next((each for each in found if each.family is family), None)
+
+    @property
+    def family(self) -> Family | None:
+        """Of the network; None for interfaces, which have both."""
+        if self.mode not in _BY_NETWORK:
+            return None
+        return Family.IPV6 if ":" in self.value else Family.IPV4
+
+    @property
+    def not_local(self) -> str:
+        """The condition for traffic of others, as arguments of iptables."""
+        # A prefix as long as a name can be leaves no room for a + and needs none.
+        value = f"{self.value}+"[:MAX_NAME] if self.mode == "InterfaceNamePrefix" else self.value
+        return _NOT_LOCAL[self.mode].format(_word(value))
+
+
+def _word(text: str) -> str:
+    """As one word of a document: names of interfaces may have quotes."""
+    if set(text).isdisjoint("\"'\\"):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """All that the rules of one family depend on.
+
+    `filled` are the sets that have entries. `masquerade_bit` (0 to 31) is the bit that marks
+    packets which get this node's source address; `masquerade_all` does that to everything that goes to a cluster IP, and otherwise it is what
+    `local_detector` does not know for a pod's, or what the node itself sends where there is no detector. `random_fully` (iptables 1.6.2) has the
+    kernel choose source ports at random. Raises InvalidConfig.
+    """
+
+    family: Family
+    filled: frozenset[Role] = frozenset()
+    out_filters: tuple[OutFilter, ...] = ()
+    masquerade_all: bool = False
+    masquerade_bit: int = 14
+    local_detector: LocalDetector | None = None
+    random_fully: bool = True
+
+    def __post_init__(self) -> None:
+        parse_number("masquerade_bit", self.masquerade_bit, 0, 31)
+        if self.local_detector is not None and self.local_detector.family not in {None, self.family}:
+            raise InvalidConfig("local_detector", self.local_detector.value, f"a network of {self.family.value}")
+        object.__setattr__(self, "out_filters", tuple(sorted({self._checked(each) for each in self.out_filters})))
+
+    def _checked(self, given: OutFilter) -> OutFilter:
+        address = parse_address("out_filters", given.address)
+        if (address.version == 6) != (self.family is Family.IPV6):
+            raise InvalidConfig("out_filters", str(address), f"an address of {self.family.value}")
+        if given.protocol not in PROTOCOLS:
+            raise InvalidConfig("out_filters", given.protocol, "one of " + ", ".join(PROTOCOLS))
+        parse_number("out_filters", given.port, 1, 65535)
+        return OutFilter(address, given.port, given.protocol)
+
+
+# --- the rules -----------------------------------------------------------------------------------------------------------------------------
+
+
+class _Row(NamedTuple):
+    """A rule: in which chain, while which set has entries (None for always), the comment, and the rule itself with gaps (see `_gaps`)."""
+
+    chain: str
+    needs: Role | None
+    comment: str
+    rule: str
+
+
+_EXTERNAL = "external IPs, where both kinds of endpoints serve"
+_EXTERNAL_LOCAL = "external IPs, where only local endpoints serve"
+#: From elsewhere by way of this node, and not from a port of a bridge; or to an address that this node has.
+_FROM_OUTSIDE = "-m physdev ! --physdev-is-in -m addrtype ! --src-type LOCAL -j ACCEPT"
+_TO_HOST = "-m addrtype --dst-type LOCAL -j ACCEPT"
+
+_NAT = (
+    _Row("KUBE-SERVICES", None, "a program that talks to this host by loopback", "-s {loopback} -j RETURN"),
+    _Row("KUBE-SERVICES", Role.LOAD_BALANCER, "load balancers", "{set} dst,dst -j KUBE-LOAD-BALANCER"),
+    _Row("KUBE-SERVICES", Role.CLUSTER_IP, "cluster IPs, source changed", "{set} {outside} -j KUBE-MARK-MASQ"),
+    _Row("KUBE-SERVICES", Role.EXTERNAL_IP, "external IPs, source changed", "{set} dst,dst -j KUBE-MARK-MASQ"),
+    _Row("KUBE-SERVICES", Role.EXTERNAL_IP, "external IPs, from outside", f"{{set}} dst,dst {_FROM_OUTSIDE}"),
+    _Row("KUBE-SERVICES", Role.EXTERNAL_IP, "external IPs of this host", f"{{set}} dst,dst {_TO_HOST}"),
+    _Row("KUBE-SERVICES", Role.EXTERNAL_IP_LOCAL, "external IPs, from outside", f"{{set}} dst,dst {_FROM_OUTSIDE}"),
+    _Row("KUBE-SERVICES", Role.EXTERNAL_IP_LOCAL, "external IPs of this host", f"{{set}} dst,dst {_TO_HOST}"),
+    _Row("KUBE-SERVICES", None, "node ports", "-m addrtype --dst-type LOCAL -j KUBE-NODE-PORT"),
+    _Row("KUBE-SERVICES", Role.CLUSTER_IP, "cluster IPs", "{set} dst,dst -j ACCEPT"),
+    _Row("KUBE-SERVICES", Role.LOAD_BALANCER, "load balancers", "{set} dst,dst -j ACCEPT"),
+    _Row("KUBE-POSTROUTING", Role.LOOP_BACK, "a pod that reaches itself", "{set} dst,dst,src -j MASQUERADE"),
+    _Row("KUBE-POSTROUTING", None, "not marked", "-m mark ! --mark {mark}/{mark} -j RETURN"),
+    _Row("KUBE-POSTROUTING", None, "the mark has done its duty", "-j MARK --xor-mark {mark}"),
+    _Row("KUBE-POSTROUTING", None, "marked: gets the source address of this host", "-j MASQUERADE{random}"),
+    _Row("KUBE-NODE-PORT", Role.NODE_PORT_LOCAL_TCP, "TCP, source kept", "-p tcp {set} dst -j RETURN"),
+    _Row("KUBE-NODE-PORT", Role.NODE_PORT_TCP, "TCP, source changed", "-p tcp {set} dst -j KUBE-MARK-MASQ"),
+    _Row("KUBE-NODE-PORT", Role.NODE_PORT_LOCAL_UDP, "UDP, source kept", "-p udp {set} dst -j RETURN"),
+    _Row("KUBE-NODE-PORT", Role.NODE_PORT_UDP, "UDP, source changed", "-p udp {set} dst -j KUBE-MARK-MASQ"),
+    _Row("KUBE-NODE-PORT", Role.NODE_PORT_LOCAL_SCTP_HASH, "SCTP, source kept", "-p sctp {set} dst,dst -j RETURN"),
+    _Row("KUBE-NODE-PORT", Role.NODE_PORT_SCTP_HASH, "SCTP, source changed", "-p sctp {set} dst,dst -j KUBE-MARK-MASQ"),
+    _Row("KUBE-LOAD-BALANCER", Role.LOAD_BALANCER_LOCAL, "source kept", "{set} dst,dst -j RETURN"),
+    _Row("KUBE-LOAD-BALANCER", None, "source changed", "-j KUBE-MARK-MASQ"),
+    _Row("KUBE-MARK-MASQ", None, "gets the source address of this host", "-j MARK --or-mark {mark}"),
+)
+
+_FILTER = (
+    _Row("KUBE-FORWARD", None, "marked on the way in", "-m mark --mark {mark}/{mark} -j ACCEPT"),
+    _Row("KUBE-FORWARD", None, "what follows", "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
+    _Row("KUBE-NODE-PORT", None, "health checks", "{HEALTH_CHECK_NODE_PORT} dst -j ACCEPT"),
+    _Row(
+        "KUBE-PROXY-FIREWALL",
+        Role.LOAD_BALANCER_FW,
+        "load balancers with source ranges",
+        "{set} dst,dst -j KUBE-SOURCE-RANGES-FIREWALL",
+    ),
+    _Row(
+        "KUBE-SOURCE-RANGES-FIREWALL",
+        Role.LOAD_BALANCER_SOURCE_CIDR,
+        "from a source range",
+        "{set} dst,dst,src -j RETURN",
+    ),
+    _Row(
+        "KUBE-SOURCE-RANGES-FIREWALL",
+        Role.LOAD_BALANCER_SOURCE_IP,
+        "from this host, which is in a source range",
+        "{set} dst,dst,src -j RETURN",
+    ),
+    _Row("KUBE-SOURCE-RANGES-FIREWALL", None, "from anywhere else", "-j DROP"),
+    _Row("KUBE-IPVS-FILTER", None, "load balancers", "{LOAD_BALANCER} dst,dst -j RETURN"),
+    _Row("KUBE-IPVS-FILTER", None, "cluster IPs", "{CLUSTER_IP} dst,dst -j RETURN"),
+    _Row("KUBE-IPVS-FILTER", None, _EXTERNAL, "{EXTERNAL_IP} dst,dst -j RETURN"),
+    _Row("KUBE-IPVS-FILTER", None, _EXTERNAL_LOCAL, "{EXTERNAL_IP_LOCAL} dst,dst -j RETURN"),
+    _Row("KUBE-IPVS-FILTER", None, "health checks", "{HEALTH_CHECK_NODE_PORT} dst -j RETURN"),
+    _Row(
+        "KUBE-IPVS-FILTER",
+        None,
+        "no service: ports of this host are not reached by service IPs",
+        "-m conntrack --ctstate NEW {IPVS_IPS} dst -j REJECT",
+    ),
+)
+_ROWS = {"filter": _FILTER, "nat": _NAT}
 _LOOPBACK = {Family.IPV4: "127.0.0.0/8", Family.IPV6: "::1/128"}
-_BOTH, _FIRST, _THREE, _SOURCE = "dst,dst", "dst", "dst,dst,src", "src,dst"
 
 
-def document(site: Site, filled: frozenset[Role], drops: Iterable[Drop], jumps: Sequence[Jump] = JUMPS) -> str:
-    """The whole document: `filled` are the sets that have entries, `jumps` those that are missing."""
-    rules = _Rules(site, filled)
-    tables = {"nat": rules.nat(), "filter": rules.filter(drops)}
-    lines = []
-    for table, found in tables.items():
-        lines.append(f"*{table}")
-        lines += [f":{chain} - [0:0]" for chain in CHAINS[table]]
-        lines += [f"-I {jump}" for jump in jumps if jump.table == table]
-        lines += [f"-A {rule}" for rule in found]
-        lines.append("COMMIT")
-    return "\n".join(lines) + "\n"
+def document(rules: Rules, present: str | None = None, *, with_jumps: bool = True) -> str:
+    """The whole document. `present` is what iptables-save says of both tables now; without it they are taken for tables that have no jump of ours.
 
-
-def cleanup(jumps: Sequence[Jump] = JUMPS) -> str:
-    """A document that removes every chain; `jumps` are those that are there."""
-    lines = []
+    Loaded again with the text of iptables-save in between it leaves every rule as it is. Without that, jumps would be there twice: `with_jumps` False
+    is for a change of rules where the jumps are known to be there.
+    """
+    gaps = _gaps(rules)
+    lines: list[str] = []
     for table, chains in CHAINS.items():
-        lines.append(f"*{table}")
-        lines += [f":{chain} - [0:0]" for chain in chains]
-        lines += [f"-D {jump}" for jump in jumps if jump.table == table]
-        lines += [f"-X {chain}" for chain in chains]
-        lines.append("COMMIT")
+        lines += [f"*{table}", *(f":{chain} - [0:0]" for chain in chains)]
+        lines += [_line(row, gaps) for row in _ROWS[table] if row.needs is None or row.needs in rules.filled]
+        lines += _out(rules.out_filters) if table == "filter" else []
+        lines += [*(jumps(table, present) if with_jumps else ()), "COMMIT"]
     return "\n".join(lines) + "\n"
 
 
-def _comment(text: str) -> str:
-    return f'-m comment --comment "{text}"'
+def _gaps(rules: Rules) -> dict[str, str]:
+    """What the gaps of the rows are filled with: "{IPVS_IPS}" with the match of that set, and so on."""
+    gaps = {role.name: _match(role, rules.family) for role in Role}
+    gaps["loopback"] = _LOOPBACK[rules.family]
+    gaps["mark"] = f"{1 << rules.masquerade_bit:#x}"
+    gaps["random"] = " --random-fully" if rules.random_fully else ""
+    if rules.masquerade_all:
+        gaps["outside"] = "dst,dst"
+    elif rules.local_detector is not None:
+        gaps["outside"] = f"dst,dst {rules.local_detector.not_local}"
+    else:
+        # The node itself: the kernel chose the service's address for the source of what goes there.
+        gaps["outside"] = "src,dst"
+    return gaps
 
 
-class _Rules:
-    """The rules of one family."""
+def _match(role: Role, family: Family) -> str:
+    return f"-m set --match-set {set_name(role, family)}"
 
-    def __init__(self, site: Site, filled: frozenset[Role]) -> None:
-        self._site, self._filled = site, filled
-        mark = 1 << site.config.masquerade_bit
-        self._mark = f"{mark:#x}"
-        self._marked = f"{mark:#x}/{mark:#x}"
 
-    def nat(self) -> list[str]:
-        """Which service traffic gets the node's source address."""
-        return [*self._services(), *self._postrouting(), *self._node_port(), *self._load_balancer(), self._mark_masq()]
+def _line(row: _Row, gaps: dict[str, str]) -> str:
+    # "{set}" is the one that the row needs.
+    rule = row.rule.format_map(gaps if row.needs is None else gaps | {"set": gaps[row.needs.name]})
+    return f'-A {row.chain} -m comment --comment "{row.comment}" {rule}'
 
-    def filter(self, drops: Iterable[Drop]) -> list[str]:
-        """Which traffic to service addresses is let in."""
-        return [*self._forward(), *self._health_check(), *self._firewall(), *self._ipvs(), *_out(drops)]
 
-    def _match(self, role: Role, directions: str) -> str:
-        return f"-m set --match-set {set_name(role, self._site.family)} {directions}"
+def _out(filters: Iterable[OutFilter]) -> Iterator[str]:
+    for address, port, protocol in filters:
+        match = f"-s {address} -m ipvs --vaddr {address} --vproto {protocol} --vport {port}"
+        yield f'-A KUBE-IPVS-OUT-FILTER -m comment --comment "this host is in no source range" {match} -j DROP'
 
-    def _rule(self, chain: str, role: Role, directions: str, tail: str, comment: str) -> list[str]:
-        """One rule, if the set has entries."""
-        if role not in self._filled:
-            return []
-        return [f"{chain} {_comment(comment)} {self._match(role, directions)} {tail}"]
 
-    # --- nat ----------------------------------------------------------------------------------------------------------------------
+# --- jumps from the kernel's chains, and the end of it all ------------------------------------------------------------------------------------
 
-    def _services(self) -> list[str]:
-        chain = "KUBE-SERVICES"
-        jump = self._rule(
-            chain, Role.LOAD_BALANCER, _BOTH, "-j KUBE-LOAD-BALANCER", "addresses and ports of load balancers"
-        )
-        external, local = Role.EXTERNAL_IP, Role.EXTERNAL_IP_LOCAL
-        mark = self._rule(chain, external, _BOTH, "-j KUBE-MARK-MASQ", "external addresses and ports")
-        return [
-            f"{chain} -s {_LOOPBACK[self._site.family]} -j RETURN",
-            *jump,
-            *self._cluster_ip(chain),
-            *mark,
-            *self._accepted(chain, external, "external addresses and ports"),
-            *self._accepted(chain, local, "external addresses and ports of local endpoints"),
-            f"{chain} -m addrtype --dst-type LOCAL -j KUBE-NODE-PORT",
-            *self._rule(chain, Role.CLUSTER_IP, _BOTH, "-j ACCEPT", "cluster addresses and ports"),
-            *self._rule(chain, Role.LOAD_BALANCER, _BOTH, "-j ACCEPT", "addresses and ports of load balancers"),
+
+def jumps(table: str, present: str | None = None) -> list[str]:
+    """The lines that bring about that each jump of the table is there once.
+
+    Missing ones are put first in their chain. One that is there stays where it is, whatever stands before it; several all go, and one is put first.
+    """
+    saved = saved_table(present or "", table, CHAINS[table])
+    gone: list[str] = []
+    put: list[str] = []
+    for jump in (each for each in JUMPS if each.table == table):
+        there = _of(jump, saved)
+        if len(there) != 1:
+            gone += [f"-D {text}" for text in there]
+            put.append(f"-I {jump}")
+    return gone + put
+
+
+def _of(jump: Jump, saved: SavedTable) -> list[str]:
+    """The jump as it is there, with whatever comment."""
+    return [rule.text for rule in saved.rules if rule.plain and rule[:2] == (jump.chain, jump.target)]
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A document that takes out what is ours, "" where there is nothing.
+
+    `kept` are the chains, as (table, chain, the chain that leads there), that others' rules lead to: the kernel does not let them go, so they stay,
+    empty.
+    """
+
+    document: str
+    kept: tuple[tuple[str, str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return self.document
+
+
+def removal(present_nat: str, present_filter: str) -> Removal:
+    """Take out the jumps, then the chains with all that is in them, and nothing else. The texts are those of iptables-save, one of each table."""
+    present = {"nat": present_nat, "filter": present_filter}
+    lines: list[str] = []
+    kept: list[tuple[str, str, str]] = []
+    for table, chains in CHAINS.items():
+        saved = saved_table(present[table], table, chains)
+        ours = [f"-D {text}" for jump in JUMPS if jump.table == table for text in _of(jump, saved)]
+        held = [
+            (table, rule.target, rule.chain)
+            for rule in saved.rules
+            if rule.chain not in saved.chains and f"-D {rule.text}" not in ours
         ]
-
-    def _cluster_ip(self, chain: str) -> list[str]:
-        comment, target = "cluster addresses and ports", "-j KUBE-MARK-MASQ"
-        outside = self._site.not_local
-        if self._site.config.masquerade_all:
-            return self._rule(chain, Role.CLUSTER_IP, _BOTH, target, comment)
-        if outside is not None:
-            return self._rule(chain, Role.CLUSTER_IP, _BOTH, f"{' '.join(outside)} {target}", comment)
-        # The node's own: the kernel took the virtual address for their source.
-        return self._rule(chain, Role.CLUSTER_IP, _SOURCE, target, comment)
-
-    def _accepted(self, chain: str, role: Role, comment: str) -> list[str]:
-        tails = (
-            "-m physdev ! --physdev-is-in -m addrtype ! --src-type LOCAL -j ACCEPT",
-            "-m addrtype --dst-type LOCAL -j ACCEPT",
-        )
-        return [rule for tail in tails for rule in self._rule(chain, role, _BOTH, tail, comment)]
-
-    def _postrouting(self) -> list[str]:
-        chain = "KUBE-POSTROUTING"
-        randomly = " --random-fully" if self._site.config.random_fully else ""
-        hairpin = "a local endpoint that reaches itself by a service address"
-        return [
-            *self._rule(chain, Role.LOOP_BACK, _THREE, "-j MASQUERADE", hairpin),
-            f"{chain} -m mark ! --mark {self._marked} -j RETURN",
-            f"{chain} -j MARK --xor-mark {self._mark}",
-            f"{chain} {_comment('service traffic that needs the source address of this host')} -j MASQUERADE{randomly}",
-        ]
-
-    def _node_port(self) -> list[str]:
-        chain, rules = "KUBE-NODE-PORT", []
-        for protocol, (everything, local) in NODE_PORTS.items():
-            directions = _BOTH if protocol == "sctp" else _FIRST
-            rows = (
-                (local, "-j RETURN", f"{protocol} node ports of local endpoints"),
-                (everything, "-j KUBE-MARK-MASQ", f"{protocol} node ports"),
-            )
-            for role, target, comment in rows:
-                rules += self._rule(f"{chain} -p {protocol}", role, directions, target, comment)
-        return rules
-
-    def _load_balancer(self) -> list[str]:
-        chain, comment = "KUBE-LOAD-BALANCER", "addresses and ports of load balancers with local endpoints"
-        kept = self._rule(chain, Role.LOAD_BALANCER_LOCAL, _BOTH, "-j RETURN", comment)
-        return [*kept, f"{chain} -j KUBE-MARK-MASQ"]
-
-    def _mark_masq(self) -> str:
-        return f"KUBE-MARK-MASQ -j MARK --or-mark {self._mark}"
-
-    # --- filter -------------------------------------------------------------------------------------------------------------------
-
-    def _forward(self) -> list[str]:
-        chain = "KUBE-FORWARD"
-        return [
-            f"{chain} {_comment('marked service traffic')} -m mark --mark {self._marked} -j ACCEPT",
-            f"{chain} {_comment('what belongs to it')} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-        ]
-
-    def _health_check(self) -> list[str]:
-        match = self._match(Role.HEALTH_CHECK_NODE_PORT, _FIRST)
-        return [f"KUBE-NODE-PORT {_comment('health checks')} {match} -j ACCEPT"]
-
-    def _firewall(self) -> list[str]:
-        ranges = "KUBE-SOURCE-RANGES-FIREWALL"
-        guarded = "addresses and ports of load balancers with source ranges"
-        return [
-            *self._rule("KUBE-PROXY-FIREWALL", Role.LOAD_BALANCER_FW, _BOTH, f"-j {ranges}", guarded),
-            *self._rule(ranges, Role.LOAD_BALANCER_SOURCE_CIDR, _THREE, "-j RETURN", "source ranges"),
-            *self._rule(ranges, Role.LOAD_BALANCER_SOURCE_IP, _THREE, "-j RETURN", "this host, if it is in them"),
-            f"{ranges} -j DROP",
-        ]
-
-    def _ipvs(self) -> list[str]:
-        chain = "KUBE-IPVS-FILTER"
-        pairs = (Role.LOAD_BALANCER, Role.CLUSTER_IP, Role.EXTERNAL_IP, Role.EXTERNAL_IP_LOCAL)
-        return [
-            *(f"{chain} {self._match(role, _BOTH)} -j RETURN" for role in pairs),
-            f"{chain} {self._match(Role.HEALTH_CHECK_NODE_PORT, _FIRST)} -j RETURN",
-            f"{chain} -m conntrack --ctstate NEW {self._match(Role.IPVS_IPS, _FIRST)} -j REJECT",
-        ]
-
-
-def _out(drops: Iterable[Drop]) -> list[str]:
-    chain = "KUBE-IPVS-OUT-FILTER"
-    return [
-        f"{chain} -s {address} -m ipvs --vaddr {address} --vproto {protocol} --vport {port} -j DROP"
-        for address, protocol, port in sorted(drops)
-    ]
+        kept += dict.fromkeys(held)
+        if saved.chains:
+            there = [chain for chain in chains if chain in saved.chains]
+            stay = {chain for _, chain, _ in held}
+            lines += [f"*{table}", *(f":{chain} - [0:0]" for chain in there), *ours]
+            lines += [*(f"-X {chain}" for chain in there if chain not in stay), "COMMIT"]
+    return Removal("".join(f"{line}\n" for line in lines), tuple(kept))

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 
 from ipvskit.kube.addresses import Address, read_network
 from ipvskit.kube.config import PRIMARY, LocalMode
+from ipvskit.kube.iptables import LocalDetector, OutFilter, Rules
 from ipvskit.model.address import Family
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ipvskit.kube.addresses import Network
     from ipvskit.kube.config import Config
+    from ipvskit.kube.names import Role
     from ipvskit.kube.node import Node
+    from ipvskit.kube.virtual import Drop
 
 __all__ = ["Site"]
 
@@ -59,18 +62,25 @@ class Site:
         return tuple(address for address in inside if not address.value.is_loopback)
 
     @cached_property
-    def not_local(self) -> tuple[str, ...] | None:
-        """The arguments of iptables that match what does not come from the node's own pods, None where that cannot be told."""
-        mode, name = self.config.local_mode, self.config.local_interface
-        if mode is LocalMode.BRIDGE_INTERFACE:
-            return ("!", "-i", name)
-        if mode is LocalMode.INTERFACE_NAME_PREFIX:
-            return ("!", "-i", f"{name}+")
-        networks = self.node.pod_cidrs
-        if mode is LocalMode.CLUSTER_CIDR:
-            networks = tuple(network for network in map(read_network, self.config.cluster_cidr) if network is not None)
-        found = next((network for network in networks if self._is_mine(network)), None)
-        return None if found is None else ("!", "-s", str(found))
+    def local_detector(self) -> LocalDetector | None:
+        """How traffic of the node's own pods is told, None where it cannot be."""
+        mode = self.config.local_mode
+        if mode in {LocalMode.BRIDGE_INTERFACE, LocalMode.INTERFACE_NAME_PREFIX}:
+            return LocalDetector(mode.value, self.config.local_interface)
+        networks = map(str, self.node.pod_cidrs) if mode is LocalMode.NODE_CIDR else self.config.cluster_cidr
+        return LocalDetector.by_network(mode.value, networks, self.family)
+
+    def rules(self, filled: Iterable[Role], drops: Iterable[Drop]) -> Rules:
+        """What the family's rules depend on, with the sets that have entries and what the node may not use."""
+        return Rules(
+            family=self.family,
+            filled=frozenset(filled),
+            out_filters=tuple(OutFilter(each.address, each.port, each.protocol) for each in drops),
+            masquerade_all=self.config.masquerade_all,
+            masquerade_bit=self.config.masquerade_bit,
+            local_detector=self.local_detector,
+            random_fully=self.config.random_fully,
+        )
 
     def _is_mine(self, network: Network) -> bool:
         return (network.version == 4) == (self.family is Family.IPV4)

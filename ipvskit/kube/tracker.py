@@ -208,7 +208,7 @@ class _Family:
         if rules == self._rules:
             return None
         self._rules = rules
-        return document(self.site, *rules, jumps=())
+        return document(self.site.rules(*rules), with_jumps=False)
 
     def _changed_health(self) -> tuple[HealthCheck, ...] | None:
         found = self.merged.health_checks()

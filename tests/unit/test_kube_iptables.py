@@ -1,22 +1,22 @@
-"""The iptables document: rules, their order, and that the real tools take it (section 1.3 of the specification).
+"""The iptables document: which rules there are, and in which order.
 
-Knows: iptables. Must not know: how the document is made.
+Knows: iptables. Must not know: how the document is made. That real tools take it is tested in tests/kernel.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import ipvskit as ik
 from ipvskit import kube
+from ipvskit.kube.iptables import document
 from tests.unit.kube_cluster import BOTH, NODE, V4, V6, endpoint, port, service, slice_of
 
 if TYPE_CHECKING:
-    from ipvskit.testing.namespaces import TestNetNS
+    from collections.abc import Callable
 
 LB: dict[str, Any] = {"type": "LoadBalancer", "ingress": ["203.0.113.1", "2001:db8::1"]}
 RANGES: dict[str, Any] = {"loadBalancerSourceRanges": ["198.51.100.0/24", "2001:db8:1::/48"]}
@@ -63,10 +63,9 @@ def text_of(*objects: Any, family: ik.Family = V4, **settings: Any) -> str:
 
 def test_jumps_are_inserted_in_order() -> None:
     text = re.sub(r'-m comment --comment "[^"]*" ', "", text_of())
-    assert re.findall(r"^-I (.*)$", text, re.MULTILINE) == [
-        "OUTPUT -j KUBE-SERVICES",
-        "PREROUTING -j KUBE-SERVICES",
-        "POSTROUTING -j KUBE-POSTROUTING",
+    filtered, nat = (re.findall(r"^-I (.*)$", part, re.MULTILINE) for part in text.split("*nat"))
+    assert nat == ["OUTPUT -j KUBE-SERVICES", "PREROUTING -j KUBE-SERVICES", "POSTROUTING -j KUBE-POSTROUTING"]
+    assert filtered == [
         "FORWARD -j KUBE-FORWARD",
         "INPUT -j KUBE-NODE-PORT",
         "INPUT -j KUBE-PROXY-FIREWALL",
@@ -74,13 +73,24 @@ def test_jumps_are_inserted_in_order() -> None:
         "INPUT -j KUBE-IPVS-FILTER",
         "OUTPUT -j KUBE-IPVS-OUT-FILTER",
     ]
-    assert text.index("*nat") < text.index("-I PREROUTING") < text.index("*filter") < text.index("-I INPUT")
 
 
-def test_every_chain_is_emptied_first() -> None:
+def test_every_chain_is_emptied_first_and_nothing_else_is_declared() -> None:
     text = text_of()
-    nat, filtered = (re.findall(r"^:(\S+) - \[0:0\]$", part, re.MULTILINE) for part in text.split("*filter"))
-    assert (tuple(nat), tuple(filtered)) == (kube.CHAINS["nat"], kube.CHAINS["filter"])
+    assert [line for line in text.splitlines() if line[0] in "*:"] == [
+        line
+        for table in ("filter", "nat")
+        for line in (f"*{table}", *(f":{chain} - [0:0]" for chain in kube.CHAINS[table]))
+    ]
+    assert text.count("COMMIT\n") == 2
+    assert text.endswith("COMMIT\n")
+
+
+def test_every_rule_has_a_short_comment() -> None:
+    lines = [line for line in text_of(*FULL).splitlines() if line.startswith(("-A", "-I"))]
+    comments = [re.fullmatch(r'-[AI] \S+ -m comment --comment "([^"]{4,63})" -.*', line) for line in lines]
+    assert len(lines) == 47
+    assert all(comments)
 
 
 NAT_SERVICES = [
@@ -218,81 +228,58 @@ def test_the_port_is_part_of_what_the_node_may_not_reach() -> None:
     ]
 
 
-def test_jumps_that_are_there_can_be_left_out() -> None:
-    found = kube.translate(FULL, NODE)[V4]
-    assert "-I " not in found.iptables_document(missing=())
-    one = found.iptables_document(missing=kube.JUMPS[3:4])
-    assert re.findall(r"^-I \S+", one, re.MULTILINE) == ["-I FORWARD"]
-
-
-# --- the tools ----------------------------------------------------------------------------------------------------------------------------
-
-TOOLS = [
-    (tool, family)
-    for family, start in ((V4, "iptables"), (V6, "ip6tables"))
-    for tool in (f"{start}-legacy", f"{start}-nft")
+DETECTORS = [
+    ("ClusterCIDR", "10.0.0.1/8", "! -s 10.0.0.0/8", "10.0.0.0/8", V4),
+    ("NodeCIDR", "FD00::/64", "! -s fd00::/64", "fd00::/64", V6),
+    ("BridgeInterface", "br0", "! -i br0", "br0", None),
+    ("BridgeInterface", 'a"\\b', '! -i "a\\"\\\\b"', 'a"\\b', None),
+    ("InterfaceNamePrefix", "veth", "! -i veth+", "veth", None),
+    ("InterfaceNamePrefix", "a" * 15, "! -i " + "a" * 15, "a" * 15, None),
 ]
 
 
-def make_sets(namespace: TestNetNS, state: ik.State) -> None:
-    with ik.Kernel(namespace) as kernel:
-        try:
-            for each in state.sets.values():
-                kernel.ipset.create(each)
-        except (ik.IpsetNotAvailable, ik.SetTypeNotAvailable) as error:
-            pytest.skip(f"this kernel has no such set: {error}")
+@pytest.mark.parametrize(("mode", "value", "condition", "held", "family"), DETECTORS)
+def test_detectors(mode: str, value: str, condition: str, held: str, family: ik.Family | None) -> None:
+    detector = kube.LocalDetector(mode, value)
+    assert (detector.not_local, detector.value, detector.family) == (condition, held, family)
+    rules_ = kube.Rules(family=family or V4, filled=frozenset(kube.Role), local_detector=detector)
+    assert f" dst,dst {condition} -j KUBE-MARK-MASQ\n" in document(rules_)
 
 
-def load(namespace: TestNetNS, tool: str, text: str, *options: str) -> str:
-    """Load a document, or skip where the kernel lacks what it needs."""
-    if shutil.which(f"{tool}-restore") is None:
-        pytest.skip(f"there is no {tool}-restore")
-    done = namespace.run([f"{tool}-restore", "--noflush", *options], input=text, check=False)
-    lacking = re.search(
-        r"missing kernel module|Extension \w+ .*not supported|can't initialize",
-        done.stderr,
-    )
-    if done.returncode and lacking:
-        pytest.skip(f"not on this kernel: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+def test_the_first_network_of_the_family_counts() -> None:
+    found = kube.LocalDetector.by_network("NodeCIDR", ["fd00::/64", "10.0.0.0/24", "10.0.1.0/24"], V4)
+    assert found == kube.LocalDetector("NodeCIDR", "10.0.0.0/24")
+    assert kube.LocalDetector.by_network("NodeCIDR", ["fd00::/64"], V4) is None
 
 
-@pytest.mark.parametrize(("tool", "family"), TOOLS)
-@pytest.mark.parametrize("objects", [[], FULL], ids=["empty", "full"])
-def test_the_tools_accept_it(namespace: TestNetNS, tool: str, family: ik.Family, objects: list[Any]) -> None:
-    found = kube.translate(objects, NODE)[family]
-    make_sets(namespace, found.state)
-    load(namespace, tool, found.iptables, "--test")
+BAD: list[tuple[Callable[[], object], str]] = [
+    (lambda: kube.LocalDetector("Cluster", "10.0.0.0/8"), "ClusterCIDR, NodeCIDR"),
+    (lambda: kube.LocalDetector("ClusterCIDR", "10.0.0.0"), "a network such as"),
+    (lambda: kube.LocalDetector("BridgeInterface", "a b"), "a device's name"),
+    (lambda: kube.LocalDetector("InterfaceNamePrefix", ""), "a device's name"),
+    (lambda: kube.Rules(family=V6, local_detector=kube.LocalDetector("NodeCIDR", "10.0.0.0/8")), "of ipv6"),
+    (lambda: kube.Rules(family=V4, masquerade_bit=32), "from 0 to 31"),
+    (lambda: kube.Rules(family=V4, out_filters=(kube.OutFilter("2001:db8::1", 80, "tcp"),)), "of ipv4"),
+    (lambda: kube.Rules(family=V4, out_filters=(kube.OutFilter("192.0.2.1", 0, "tcp"),)), "from 1 to 65535"),
+    (lambda: kube.Rules(family=V4, out_filters=(kube.OutFilter("192.0.2.1", 80, "TCP"),)), "tcp, udp, sctp"),
+]
 
 
-@pytest.mark.parametrize(("tool", "family"), TOOLS)
-def test_the_tools_load_it_twice_and_take_it_back(namespace: TestNetNS, tool: str, family: ik.Family) -> None:
-    """All but the rule that needs xt_ipvs, which kernels without IPVS lack."""
-    found = kube.translate([each for each in FULL if each["metadata"]["name"] != "lb"], NODE)[family]
-    assert "-m ipvs" not in found.iptables
-    make_sets(namespace, found.state)
-    before = namespace.run([f"{tool}-save"], check=False).stdout if shutil.which(f"{tool}-save") else ""
-    load(namespace, tool, found.iptables)
-    once = namespace.run([f"{tool}-save"]).stdout
-    load(namespace, tool, found.iptables_document(missing=()))
-    assert without_counters(namespace.run([f"{tool}-save"]).stdout) == without_counters(once)
-    for jump in kube.JUMPS:
-        namespace.run([tool, "-t", jump.table, "-C", jump.chain, *jump.arguments])
-    written = sum(line.startswith("-A KUBE-") for line in found.iptables.splitlines())
-    assert sum(line.startswith("-A KUBE-") for line in once.splitlines()) == written
-    load(namespace, tool, kube.cleanup())
-    assert "KUBE" not in namespace.run([f"{tool}-save"]).stdout
-    assert "KUBE" not in before
+@pytest.mark.parametrize(("make", "words"), BAD)
+def test_what_cannot_be(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(ik.InvalidConfig, match=words):
+        make()
 
 
-def without_counters(text: str) -> list[str]:
-    return [re.sub(r"\[\d+:\d+\]", "", line) for line in text.splitlines() if not line.startswith("#")]
+def test_out_filters_are_in_order_and_each_once() -> None:
+    one, two = kube.OutFilter("2001:DB8::2", 80, "tcp"), kube.OutFilter("2001:db8:0::1", 80, "udp")
+    first = kube.Rules(family=V6, out_filters=(one, two, one))
+    assert first == kube.Rules(family=V6, out_filters=(two, one))
+    assert [str(each.address) for each in first.out_filters] == ["2001:db8::1", "2001:db8::2"]
+    assert len(rules(document(first), "KUBE-IPVS-OUT-FILTER")) == 2
 
 
-@pytest.mark.parametrize(("tool", "family"), TOOLS)
-def test_the_rule_with_ipvs_loads(namespace: TestNetNS, tool: str, family: ik.Family) -> None:
-    found = kube.translate(FULL, NODE)[family]
-    make_sets(namespace, found.state)
-    load(namespace, tool, found.iptables)
-    assert "KUBE-IPVS-OUT-FILTER" in namespace.run([f"{tool}-save"]).stdout
+def test_a_change_of_rules_needs_no_jumps() -> None:
+    found = kube.translate(FULL, NODE)[V4]
+    whole, change = found.iptables.splitlines(), document(found.rules, with_jumps=False).splitlines()
+    assert change == [line for line in whole if not line.startswith("-I")]
