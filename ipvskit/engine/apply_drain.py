@@ -106,7 +106,7 @@ class Drainer:
             status = found.get(key)
             if status is None or self._drain.idle(status):
                 continue
-            left = self._drain.left(self._kernel.draining[key].since, self._now)
+            left = self._drain.left(key.service, self._kernel.draining[key].since, self._now)
             if left is None or left > 0:
                 waiting.append(Draining(key.service, status, left))
         return waiting

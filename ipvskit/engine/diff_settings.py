@@ -46,7 +46,7 @@ def _sysctls(part: Part, snapshot: Snapshot, state: State) -> None:
         refused = None
         if held is None and not _comes_with_services(name, state):
             reason = "this kernel does not have it, or does not show it in this namespace"
-            refused = SysctlNotAvailable(2, reason, operation="set sysctl", key=f"net.ipv4.vs.{name}")
+            refused = SysctlNotAvailable(2, reason, operation="set sysctl", key=SYSCTLS[name].full_name)
         part.changes.append(Change(Action.EDIT, key, held, wanted, refused=refused))
 
 

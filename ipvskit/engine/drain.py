@@ -8,14 +8,16 @@ and with which weight before, is remembered by the kernel handle, and by a ledge
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ipvskit.errors import InvalidConfig
+from ipvskit.model.key import ServiceKey
 from ipvskit.model.real import stored_real
 
 if TYPE_CHECKING:
-    from ipvskit.model.key import ServiceKey
+    from collections.abc import Mapping
+
     from ipvskit.model.real import RealServer
     from ipvskit.model.status import RealServerStatus
 
@@ -32,7 +34,8 @@ class Drain:
     `tcp`, `udp`, `sctp` and `fwmark` say for the services of each kind whether to "wait" or to "delete" at once; UDP knows no end of a connection,
     so its default is to delete. `inactive` says whether inactive connections (TCP closing, all of UDP) are waited for, `persistent` whether
     persistence templates are: as long as there is one its clients still get to the real server. `services` says whether a service that is taken out
-    has its real servers drained first. `interval` (seconds) is how often to look. Raises InvalidConfig.
+    has its real servers drained first. `deadlines` (seconds) are those of single services, which then wait whatever their protocol. `interval`
+    (seconds) is how often to look. Raises InvalidConfig.
     """
 
     deadline: float | None = None
@@ -44,6 +47,7 @@ class Drain:
     persistent: bool = False
     services: bool = True
     interval: float = 2.0
+    deadlines: Mapping[ServiceKey, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("tcp", "udp", "sctp", "fwmark"):
@@ -51,12 +55,15 @@ class Drain:
                 raise InvalidConfig(name, getattr(self, name), '"wait" or "delete"')
         if self.deadline is not None and not _seconds(self.deadline, 0):
             raise InvalidConfig("deadline", self.deadline, "seconds, 0 or more, or None")
+        for key, seconds in self.deadlines.items():
+            if not isinstance(key, ServiceKey) or not _seconds(seconds, 0):
+                raise InvalidConfig("deadlines", f"{key}: {seconds}", "seconds, 0 or more, by ServiceKey")
         if not _seconds(self.interval, 0.001):
             raise InvalidConfig("interval", self.interval, "seconds, more than 0")
 
     def waits(self, key: ServiceKey, *, one_packet: bool = False) -> bool:
         """Whether real servers of this service are waited for. Services that schedule packet by packet have no connections."""
-        policy: Policy = getattr(self, key.protocol or "fwmark", "wait")
+        policy: Policy = "wait" if key in self.deadlines else getattr(self, key.protocol or "fwmark", "wait")
         return policy == "wait" and not one_packet
 
     def idle(self, status: RealServerStatus) -> bool:
@@ -66,9 +73,10 @@ class Drain:
         waiting += status.persistent if self.persistent else 0
         return waiting == 0
 
-    def left(self, since: float, now: float) -> float | None:
-        """Seconds until the deadline, None where there is none."""
-        return None if self.deadline is None else max(0.0, since + self.deadline - now)
+    def left(self, key: ServiceKey, since: float, now: float) -> float | None:
+        """Seconds until the deadline of the service's real servers, None where there is none."""
+        deadline = self.deadlines.get(key, self.deadline)
+        return None if deadline is None else max(0.0, since + deadline - now)
 
 
 def _seconds(value: object, low: float) -> bool:

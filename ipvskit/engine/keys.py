@@ -81,7 +81,7 @@ class AddressKey:
 
 @dataclass(frozen=True, slots=True)
 class SysctlKey:
-    """A setting under net.ipv4.vs."""
+    """A setting of the kernel."""
 
     name: str
 

@@ -23,6 +23,7 @@ from ipvskit.engine.keys import (
 from ipvskit.engine.scope import Scope
 from ipvskit.engine.state import State
 from ipvskit.ipvs.holding import HeldServices
+from ipvskit.model.sysctl import SYSCTLS
 
 if TYPE_CHECKING:
     from ipvskit.engine.drain import Drained
@@ -68,12 +69,16 @@ class Snapshot:
         return key in self.only or owner(key) in self.only
 
     def to_state(self) -> State:
-        """The same as a desired state: to go back to it, or to write it to a file. Settings that this kernel lacks are not in it."""
+        """The same as a desired state: to go back to it, or to write it to a file. Settings that this kernel lacks are not in it, nor those that
+        are not IPVS's own.
+        """
         return State(
             self.services.values(),
             sets=self.sets.values(),
             devices=self.devices.values(),
-            sysctls={name: value for name, value in self.sysctls.items() if value is not None},
+            sysctls={
+                name: value for name, value in self.sysctls.items() if value is not None and SYSCTLS[name].is_ipvs
+            },
             timeouts=self.timeouts,
             daemons=self.daemons.values(),
         )

@@ -22,7 +22,7 @@ __all__ = ["Contents"]
 class Contents:
     """Everything that a text states, in its order.
 
-    `sysctls` are by name, without `net.ipv4.vs.`. A timeout of 0 (seconds) in `timeouts` leaves that one as it is. `timeouts` and `daemons` are None
+    `sysctls` are by name, without the folder. A timeout of 0 (seconds) in `timeouts` leaves that one as it is. `timeouts` and `daemons` are None
     where the text says nothing of them; no daemons at all is an empty list. Each service, set, device, and daemon's role is there once.
     """
 

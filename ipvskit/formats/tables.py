@@ -216,7 +216,7 @@ DOCUMENT = Table(
         ),
         "sets": Field(ListOf(SET, partial=True), "sets"),
         "devices": Field(ListOf(DEVICE, partial=True), "network devices"),
-        "sysctls": Field(SYSCTL, "settings under net.ipv4.vs"),
+        "sysctls": Field(SYSCTL, "settings, by name without net.ipv4 and the folder"),
         "timeouts": Field(TIMEOUTS, "idle times of connections; left out: not stated"),
         "daemons": Field(ListOf(DAEMON, partial=True), "sync daemons; left out: not stated"),
     },

@@ -266,6 +266,9 @@ def _syntax(error: Any, text: str) -> Fault:  # noqa: ANN401
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     told = getattr(error, "problem", None) or getattr(error, "reason", None) or "no YAML"
     if mark is not None:
+        if "nesting" in told:
+            # Since 6.0.4 PyYAML gives up by itself, at more levels than are of use here.
+            told = f"nested too deeply: {told}"
         return Fault("", mark.line + 1, f"not YAML: {told} (column {mark.column + 1})")
     position = getattr(error, "position", None)
     line = text.count("\n", 0, position) + 1 if isinstance(position, int) else 0

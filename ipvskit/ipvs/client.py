@@ -47,7 +47,7 @@ class Ipvs:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        #: The settings under net.ipv4.vs.
+        #: The settings under net.ipv4.vs, and a few others (`ipvskit.SYSCTLS`).
         self.sysctls = Sysctls(backend)
 
     # --- reading --------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The IPVS settings of a namespace.
+"""The settings of a namespace: those of IPVS, and the few others that a load balancer needs.
 
 Knows: where the files are, and what it means when one is absent. Must not know: what a setting is for (`ipvskit.model.sysctl`).
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sysctls"]
 
-FOLDER = "/proc/sys/net/ipv4/vs"
+FOLDER = "/proc/sys/net/ipv4"
 
 
 class Sysctls:
@@ -33,7 +33,7 @@ class Sysctls:
     def __setitem__(self, name: str, value: Value) -> None:
         text = known(name).write(value)
         try:
-            with self._backend.open(f"{FOLDER}/{name}", "w") as file:
+            with self._backend.open(f"{FOLDER}/{known(name).path}", "w") as file:
                 file.write(text)
         except OSError as error:
             raise _meaning(error, "set sysctl", name, value) from None
@@ -53,12 +53,12 @@ class Sysctls:
         """These settings; None for those that this kernel does not have."""
         wanted = [known(name) for name in names]
         try:
-            texts = self._backend.read_all(FOLDER, [one.name for one in wanted])
+            texts = self._backend.read_all(FOLDER, [one.path for one in wanted])
         except OSError as error:
             if error.errno != errno.ENOENT:
                 raise _meaning(error, "read sysctls", "*", None) from None
             texts = {}
-        return {one.name: _value(one, texts.get(one.name)) for one in wanted}
+        return {one.name: _value(one, texts.get(one.path)) for one in wanted}
 
     def set(self, values: Mapping[str, Value]) -> None:
         """Several at once: all are checked before the first is written."""
@@ -69,7 +69,7 @@ class Sysctls:
 
     def _read(self, sysctl: Sysctl) -> Value:
         try:
-            with self._backend.open(f"{FOLDER}/{sysctl.name}") as file:
+            with self._backend.open(f"{FOLDER}/{sysctl.path}") as file:
                 return sysctl.parse(file.read())
         except OSError as error:
             raise _meaning(error, "read sysctl", sysctl.name, None) from None
@@ -90,7 +90,7 @@ def known(name: str) -> Sysctl:
 
 def _meaning(error: OSError, operation: str, name: str, value: object) -> KernelError:
     number = error.errno or errno.EIO
-    key = f"net.ipv4.vs.{name}"
+    key = SYSCTLS[name].full_name if name in SYSCTLS else "net.ipv4.vs"
     if number == errno.ENOENT:
         reason = "this kernel does not have it, or does not show it in this namespace"
         return SysctlNotAvailable(number, reason, operation=operation, key=key)

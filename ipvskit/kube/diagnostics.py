@@ -27,6 +27,8 @@ class Code(StrEnum):
     #: Two service ports want the same address, port and protocol; the older Service has it.
     CONFLICT = "conflict"
     REFUSED_EXTERNAL_IP = "refused-external-ip"
+    #: An external IP is the node's own address: what listens there on the same port is cut off.
+    NODE_ADDRESS = "node-address"
     REFUSED_INGRESS_IP = "refused-ingress-ip"
     #: A source range that is no network.
     IGNORED_SOURCE_RANGE = "ignored-source-range"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ipvskit.kube.node import Node
     from ipvskit.model.sysctl import Value
 
-__all__ = ["ipvs_sysctls", "kernel_version", "system_sysctls", "timeouts_of"]
+__all__ = ["kernel_version", "sysctls_of", "timeouts_of"]
 
 #: Between these, with the setting at 1, a client that uses a port again waits a second. Below it cannot be set; from the second on it is mended.
 _REUSE_FIRST = (4, 1)
@@ -29,8 +29,8 @@ def kernel_version(release: str | None) -> tuple[int, int] | None:
     return (int(matched[1]), int(matched[2])) if matched else None
 
 
-def ipvs_sysctls(node: Node) -> tuple[dict[str, Value], tuple[Diagnostic, ...]]:
-    """Settings under net.ipv4.vs in the order in which they are to be written, and what was left out."""
+def sysctls_of(node: Node, config: Config) -> tuple[dict[str, Value], tuple[Diagnostic, ...]]:
+    """Settings in the order in which they are to be written, and what was left out. Nothing is ever set back when it is no longer asked for."""
     found: dict[str, Value] = {"conntrack": True}
     version = kernel_version(node.kernel)
     told: tuple[Diagnostic, ...] = ()
@@ -39,15 +39,10 @@ def ipvs_sysctls(node: Node) -> tuple[dict[str, Value], tuple[Diagnostic, ...]]:
         told = (Diagnostic(Code.KERNEL_TOO_OLD, f"Node {node.name}", "conn_reuse_mode", message),)
     elif version is not None and version < _REUSE_FIXED:
         found["conn_reuse_mode"] = 0
-    return found | {"expire_nodest_conn": True, "expire_quiescent_template": True}, told
-
-
-def system_sysctls(config: Config) -> dict[str, int]:
-    """Settings elsewhere, by their full names. Nothing is ever set back when it is no longer asked for."""
-    found = {"net.ipv4.ip_forward": 1}
+    found |= {"expire_nodest_conn": True, "expire_quiescent_template": True, "ip_forward": True}
     if config.strict_arp:
-        found |= {"net.ipv4.conf.all.arp_ignore": 1, "net.ipv4.conf.all.arp_announce": 2}
-    return found
+        found |= {"arp_ignore": 1, "arp_announce": 2}
+    return found, told
 
 
 def timeouts_of(config: Config) -> Timeouts | None:

@@ -100,7 +100,15 @@ class PortClaims:
         if address.family is not self._site.family:
             return False
         device = self._site.own.get(address.text)
-        if device is None or self._config.capture_node_addresses:
+        if device is None:
+            return True
+        if self._config.capture_node_addresses:
+            place = f"{self._port.port}/{self._port.protocol}"
+            self._tell(
+                Code.NODE_ADDRESS,
+                address.text,
+                f"it is the node's own, on {device}: the Service has port {place} of it",
+            )
             return True
         message = f"it is the node's own, on {device}, and nothing is made for it"
         self._tell(Code.REFUSED_EXTERNAL_IP, address.text, message)

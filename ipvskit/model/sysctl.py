@@ -1,6 +1,6 @@
-"""The IPVS settings under net.ipv4.vs.
+"""The IPVS settings under net.ipv4.vs, and those of net.ipv4 without which a load balancer does not forward or answers for what it should not.
 
-Knows: their names, types, ranges and meaning (Documentation/networking/ipvs-sysctl.rst). Must not know: files.
+Knows: their names, types, ranges and meaning (Documentation/networking/ipvs-sysctl.rst, ip-sysctl.rst). Must not know: files.
 """
 
 from __future__ import annotations
@@ -22,13 +22,32 @@ _CPUS = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Sysctl:
-    """One setting. `kind` is bool, int, str (a list of CPUs) or tuple (two numbers); `low` and `high` bound numbers."""
+    """One setting. `kind` is bool, int, str (a list of CPUs) or tuple (two numbers); `low` and `high` bound numbers.
+
+    `folder` is where it is under net/ipv4: "vs" for those of IPVS.
+    """
 
     name: str
     kind: type
     low: int
     high: int
     meaning: str
+    folder: str = "vs"
+
+    @property
+    def path(self) -> str:
+        """Where it is under net/ipv4: "vs/conntrack", "ip_forward"."""
+        return f"{self.folder}/{self.name}" if self.folder else self.name
+
+    @property
+    def full_name(self) -> str:
+        """As sysctl(8) has it: "net.ipv4.vs.conntrack"."""
+        return "net.ipv4." + self.path.replace("/", ".")
+
+    @property
+    def is_ipvs(self) -> bool:
+        """Whether it is one of IPVS itself."""
+        return self.folder == "vs"
 
     def parse(self, text: str) -> Value:
         """The value from the file's text. Raises InvalidConfig."""
@@ -159,5 +178,22 @@ SYSCTLS: dict[str, Sysctl] = {
             "sync_threshold", tuple, 0, INT_MAX, "packets before a connection is reported, and the period after that"
         ),
         _flag("sync_version", "version of the sync protocol, 0 or 1"),
+        Sysctl("ip_forward", bool, 0, 1, "forward packets between interfaces (net.ipv4.ip_forward)", ""),
+        Sysctl(
+            "arp_ignore",
+            int,
+            0,
+            8,
+            "which addresses ARP answers for: 1 only those of the interface that is asked (net.ipv4.conf.all.arp_ignore)",
+            "conf/all",
+        ),
+        Sysctl(
+            "arp_announce",
+            int,
+            0,
+            2,
+            "which source addresses ARP requests have: 2 the best of the interface (net.ipv4.conf.all.arp_announce)",
+            "conf/all",
+        ),
     )
 }

@@ -123,6 +123,22 @@ def test_promise_5_policies(kernel: FakeKernel, key: str, state_of: str, drain: 
     assert (TWO in weights(kernel, key)) is waits
 
 
+def test_promise_5_a_service_may_have_a_deadline_of_its_own(kernel: FakeKernel, clock: list[float]) -> None:
+    key = ik.ServiceKey.parse(UDP)
+    step(kernel, ik.State([ik.VirtualService(one, reals=[ONE]) for one in (TCP, UDP)]), ik.Drain())
+    kernel.connect(TCP, ONE)
+    kernel.connect(UDP, ONE)
+    # UDP is not waited for, unless somebody says how long.
+    drain = ik.Drain(deadline=10, deadlines={key: 30})
+    wanted = ik.State([ik.VirtualService(one) for one in (TCP, UDP)])
+    assert {str(one.service): one.left for one in step(kernel, wanted, drain).draining} == {TCP: 10, UDP: 30}
+    clock[0] += 11
+    assert [str(one.service) for one in step(kernel, wanted, drain).draining] == [UDP]
+    clock[0] += 20
+    assert step(kernel, wanted, drain).converged
+    assert weights(kernel, UDP) == {}
+
+
 def test_promise_5_templates_count_where_told(kernel: FakeKernel) -> None:
     persistent = {"persistence_timeout": 300}
     step(kernel, state(TCP, ONE, TWO, **persistent), ik.Drain())

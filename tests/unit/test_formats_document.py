@@ -436,15 +436,17 @@ NO_YAML: list[tuple[str, str, int, str]] = [
     ("---\nb: 1", "", 2, "second document"),
     ("a: \x01", "", 2, "control characters"),
     ("<<: 5", "", 0, "<< takes objects"),
-    ("services: " + "[" * 10_000, "services" + "[0]" * 98, 2, "nested too deeply"),
+    ("services: " + "[" * 500, "services" + "[0]" * 98, 2, "nested too deeply"),
+    ("services: " + "[" * 10_000, None, 2, "nested too deeply"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "path", "line", "says"), NO_YAML, ids=[each[0][:30] for each in NO_YAML])
-def test_no_yaml(text: str, path: str, line: int, says: str) -> None:
+def test_no_yaml(text: str, path: str | None, line: int, says: str) -> None:
     faults = faults_of(formats.parse_yaml, f"ipvskit: 1\n{text}\n")
     fault = next(fault for fault in faults if says in fault.message)
-    assert fault.path == path
+    # Where a very deep one is given up depends on the version of PyYAML.
+    assert path is None or fault.path == path
     assert abs(fault.line - line) <= (text == "services: [a")
 
 

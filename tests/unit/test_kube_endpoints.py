@@ -238,10 +238,10 @@ INTERNAL: list[tuple[dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("given", "expected"), INTERNAL)
 def test_the_internal_local_policy_without_local_endpoints(given: dict[str, Any], expected: list[str]) -> None:
     asked = service(internalTrafficPolicy="Local", **given)
+    assert reals(v4(asked, FAR, internal_fallback=True), VIP) == expected
     found = v4(asked, FAR)
-    assert reals(found, VIP) == expected
+    assert reals(found, VIP) == []
     assert codes(found) == [Code.NO_LOCAL_ENDPOINTS]
-    assert reals(v4(asked, FAR, internal_fallback=False), VIP) == []
 
 
 #: (type, its external IPs, whether the external policy Local counts)

@@ -225,7 +225,8 @@ RANGES: list[tuple[list[str], list[str], bool, list[Code]]] = [
 
 @pytest.mark.parametrize(("ranges", "entries", "dropped", "told"), RANGES)
 def test_source_ranges(ranges: list[str], entries: list[str], dropped: bool, told: list[Code]) -> None:
-    found = v4(service(type="LoadBalancer", ingress=["203.0.113.1"], loadBalancerSourceRanges=ranges))
+    given = service(type="LoadBalancer", ingress=["203.0.113.1"], loadBalancerSourceRanges=ranges)
+    found = v4(given, source_ranges_fail_closed=False)
     assert filled(found).get("LOAD-BALANCER-SOURCE-CIDR", []) == [f"203.0.113.1,tcp:80,{entry}" for entry in entries]
     assert filled(found).get("LOAD-BALANCER-FW", []) == (["203.0.113.1,tcp:80"] if entries else [])
     assert ("-A KUBE-IPVS-OUT-FILTER -s 203.0.113.1 -m ipvs" in found.iptables) is dropped
@@ -233,9 +234,9 @@ def test_source_ranges(ranges: list[str], entries: list[str], dropped: bool, tol
 
 
 @pytest.mark.parametrize("ranges", [["2001:db8::/64"], ["nonsense"]])
-def test_source_ranges_can_fail_closed(ranges: list[str]) -> None:
+def test_source_ranges_fail_closed(ranges: list[str]) -> None:
     given = service(type="LoadBalancer", ingress=["203.0.113.1"], loadBalancerSourceRanges=ranges)
-    found = v4(given, source_ranges_fail_closed=True)
+    found = v4(given)
     assert filled(found)["LOAD-BALANCER-FW"] == ["203.0.113.1,tcp:80"]
     assert "LOAD-BALANCER-SOURCE-CIDR" not in filled(found)
     assert "-s 203.0.113.1 -m ipvs" in found.iptables
@@ -268,9 +269,14 @@ def test_addresses_that_nothing_is_made_for(text: str, word: str) -> None:
 
 
 def test_the_nodes_own_address_as_external_ip() -> None:
-    found = v4(service(externalIPs=["172.18.0.2"]), BOTH)
-    assert (keys(found), bound(found), codes(found)) == ([VIP], ["10.96.0.10"], [Code.REFUSED_EXTERNAL_IP])
-    assert "EXTERNAL-IP" not in filled(found)
+    given = service(externalIPs=["172.18.0.2"])
+    found = v4(given, BOTH)
+    assert (keys(found), bound(found)) == ([VIP, "172.18.0.2:80/tcp"], ["10.96.0.10"])
+    assert codes(found) == [Code.NODE_ADDRESS]
+    assert filled(found)["EXTERNAL-IP"] == ["172.18.0.2,tcp:80"]
+    refused = v4(given, BOTH, capture_node_addresses=False)
+    assert (keys(refused), bound(refused), codes(refused)) == ([VIP], ["10.96.0.10"], [Code.REFUSED_EXTERNAL_IP])
+    assert "EXTERNAL-IP" not in filled(refused)
 
 
 def test_an_address_that_is_external_and_ingress() -> None:

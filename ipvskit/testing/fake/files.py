@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ipvskit.ipvs.sysctls import FOLDER
+from ipvskit.model.sysctl import SYSCTLS
 from ipvskit.testing.fake.requests import Refused
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ipvskit.testing.fake.settings import Settings
     from ipvskit.testing.fake.tables import Tables
 
+_SETTINGS = {one.path: name for name, one in SYSCTLS.items()}
 _PROC_NET = ("/proc/thread-self/net/", "/proc/self/net/", "/proc/net/")
 
 
@@ -44,7 +46,8 @@ def open_file(tables: Tables, settings: Settings, path: str, mode: str) -> io.St
     """A file of the fake kernel. Raises OSError."""
     try:
         if path.startswith(FOLDER + "/"):
-            return _open_setting(tables, settings, path.removeprefix(FOLDER + "/"), path, mode)
+            name = _SETTINGS.get(path.removeprefix(FOLDER + "/"), "")
+            return _open_setting(tables, settings, name, path, mode)
         name = next((path.removeprefix(start) for start in _PROC_NET if path.startswith(start)), "")
         if name not in _TEXTS:
             raise Refused(errno.ENOENT)

@@ -1,4 +1,4 @@
-"""The settings under /proc/sys/net/ipv4/vs of the fake kernel.
+"""The settings under /proc/sys/net/ipv4 of the fake kernel, IPVS's and a few others.
 
 Knows: their defaults, what each takes and since when it is there (tried on 5.10.46, 6.1.176, 6.12.101 and 7.2.7). Must not know: services.
 """
@@ -134,6 +134,9 @@ SETTINGS: dict[str, Setting] = {
     "sync_sock_size": _FLAG,
     "sync_threshold": Setting("3\t50", _threshold),
     "sync_version": Setting("1", _number(0, 1)),
+    "ip_forward": _FLAG,
+    "arp_ignore": _FLAG,
+    "arp_announce": _FLAG,
 }
 
 
