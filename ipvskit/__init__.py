@@ -8,67 +8,9 @@
 Knows: the public names. Must not know: how anything is done.
 """
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
-
-from ipvskit.errors import (
-    AddressNotUsable,
-    AlreadyExists,
-    AnswerLost,
-    BulkFailed,
-    Busy,
-    ClosedError,
-    DaemonExists,
-    DaemonNotFound,
-    DeviceExists,
-    DeviceKindNotAvailable,
-    EntryExists,
-    EntryNotFound,
-    EntryRefused,
-    GuardRefused,
-    InconsistentDump,
-    InterfaceNotFound,
-    InvalidConfig,
-    InvalidEntry,
-    InvalidState,
-    IpsetNotAvailable,
-    IpvskitError,
-    IPVSNotAvailable,
-    KernelError,
-    MixedFamilyRefused,
-    NamespaceNotFound,
-    NotFound,
-    NotSupported,
-    OptionNotEnabled,
-    PermissionDenied,
-    PersistenceEngineNotAvailable,
-    ProtocolError,
-    RealServerExists,
-    RealServerNotFound,
-    SchedulerNotAvailable,
-    ServiceExists,
-    ServiceNotFound,
-    SetBusy,
-    SetExists,
-    SetFeatureNotAvailable,
-    SetFull,
-    SetLimitReached,
-    SetNotFound,
-    SetReferenced,
-    SetTypeMismatch,
-    SetTypeNotAvailable,
-    StalePlan,
-    SysctlNotAvailable,
-    TimedOut,
-)
-from ipvskit.kernel import Kernel
-from ipvskit.model.address import Family
-from ipvskit.model.keep import KEEP
-from ipvskit.model.key import ServiceKey
-from ipvskit.model.real import ForwardingMethod, RealServer, Tunnel, TunnelType
-from ipvskit.model.service import VirtualService
-from ipvskit.netns import NetNS
-
-if _TYPE_CHECKING:
+# Nothing is imported before it is asked for: programs that live for a moment pay for what they use. Type checkers know the name.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
     from ipvskit import operations
     from ipvskit.devices.client import Devices
     from ipvskit.devices.report import AddressFailure, AddressReport
@@ -83,22 +25,79 @@ if _TYPE_CHECKING:
     from ipvskit.engine.scope import Scope
     from ipvskit.engine.snapshot import Snapshot
     from ipvskit.engine.state import State
+    from ipvskit.errors import (
+        AddressNotUsable,
+        AlreadyExists,
+        AnswerLost,
+        BulkFailed,
+        Busy,
+        ClosedError,
+        DaemonExists,
+        DaemonNotFound,
+        DeviceExists,
+        DeviceKindNotAvailable,
+        EntryExists,
+        EntryNotFound,
+        EntryRefused,
+        GuardRefused,
+        InconsistentDump,
+        InterfaceNotFound,
+        InvalidConfig,
+        InvalidEntry,
+        InvalidState,
+        IpsetNotAvailable,
+        IpvskitError,
+        IPVSNotAvailable,
+        KernelError,
+        MixedFamilyRefused,
+        NamespaceNotFound,
+        NotFound,
+        NotSupported,
+        OptionNotEnabled,
+        PermissionDenied,
+        PersistenceEngineNotAvailable,
+        ProtocolError,
+        RealServerExists,
+        RealServerNotFound,
+        SchedulerNotAvailable,
+        ServiceExists,
+        ServiceNotFound,
+        SetBusy,
+        SetExists,
+        SetFeatureNotAvailable,
+        SetFull,
+        SetLimitReached,
+        SetNotFound,
+        SetReferenced,
+        SetTypeMismatch,
+        SetTypeNotAvailable,
+        StalePlan,
+        SysctlNotAvailable,
+        TimedOut,
+    )
     from ipvskit.ipset.client import Ipset
     from ipvskit.ipset.report import EntriesReport, EntryFailure, LineFailure, RestoreReport
     from ipvskit.ipvs.client import Ipvs
     from ipvskit.ipvs.report import BulkReport, Failure
+    from ipvskit.kernel import Kernel
+    from ipvskit.model.address import Family
     from ipvskit.model.connection import Connection
     from ipvskit.model.daemon import DaemonRole, Info, SyncDaemon, Timeouts
     from ipvskit.model.device import Device
+    from ipvskit.model.keep import KEEP
+    from ipvskit.model.key import ServiceKey
+    from ipvskit.model.real import ForwardingMethod, RealServer, Tunnel, TunnelType
+    from ipvskit.model.service import VirtualService
     from ipvskit.model.settype import SET_TYPES, SetType
     from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats, Totals
     from ipvskit.model.sysctl import SYSCTLS, Sysctl
+    from ipvskit.netns import NetNS
     from ipvskit.sets.definition import Set, SetStatus
     from ipvskit.sets.elements import Difference, Elements
     from ipvskit.sets.entry import Entry
     from ipvskit.sets.parts import MAC, AddressRange, Interface, Mark, NumberRange, Port
 
-#: Imported when they are first asked for: making classes is most of what importing costs.
+#: Where the public names are.
 _LATE = {
     "operations": ("operations",),
     "devices.client": ("Devices",),
@@ -114,16 +113,73 @@ _LATE = {
     "engine.scope": ("Scope",),
     "engine.snapshot": ("Snapshot",),
     "engine.state": ("State",),
+    "errors": (
+        "AddressNotUsable",
+        "AlreadyExists",
+        "AnswerLost",
+        "BulkFailed",
+        "Busy",
+        "ClosedError",
+        "DaemonExists",
+        "DaemonNotFound",
+        "DeviceExists",
+        "DeviceKindNotAvailable",
+        "EntryExists",
+        "EntryNotFound",
+        "EntryRefused",
+        "GuardRefused",
+        "InconsistentDump",
+        "InterfaceNotFound",
+        "InvalidConfig",
+        "InvalidEntry",
+        "InvalidState",
+        "IpsetNotAvailable",
+        "IpvskitError",
+        "IPVSNotAvailable",
+        "KernelError",
+        "MixedFamilyRefused",
+        "NamespaceNotFound",
+        "NotFound",
+        "NotSupported",
+        "OptionNotEnabled",
+        "PermissionDenied",
+        "PersistenceEngineNotAvailable",
+        "ProtocolError",
+        "RealServerExists",
+        "RealServerNotFound",
+        "SchedulerNotAvailable",
+        "ServiceExists",
+        "ServiceNotFound",
+        "SetBusy",
+        "SetExists",
+        "SetFeatureNotAvailable",
+        "SetFull",
+        "SetLimitReached",
+        "SetNotFound",
+        "SetReferenced",
+        "SetTypeMismatch",
+        "SetTypeNotAvailable",
+        "StalePlan",
+        "SysctlNotAvailable",
+        "TimedOut",
+    ),
     "ipset.client": ("Ipset",),
     "ipset.report": ("EntriesReport", "EntryFailure", "LineFailure", "RestoreReport"),
     "ipvs.client": ("Ipvs",),
     "ipvs.report": ("BulkReport", "Failure"),
+    "kernel": ("Kernel",),
+    "model.address": ("Family",),
     "model.connection": ("Connection",),
     "model.daemon": ("DaemonRole", "Info", "SyncDaemon", "Timeouts"),
     "model.device": ("Device",),
+    "model.keep": ("KEEP",),
+    "model.key": ("ServiceKey",),
+    "model.real": ("ForwardingMethod", "RealServer", "Tunnel", "TunnelType"),
+    "model.service": ("VirtualService",),
     "model.settype": ("SET_TYPES", "SetType"),
     "model.status": ("RealServerStatus", "ServiceStatus", "Stats", "Totals"),
     "model.sysctl": ("SYSCTLS", "Sysctl"),
+    "netns": ("NetNS",),
     "sets.definition": ("Set", "SetStatus"),
     "sets.elements": ("Difference", "Elements"),
     "sets.entry": ("Entry",),
@@ -133,7 +189,7 @@ _LATE = {
 
 def __getattr__(name: str) -> object:
     for path, names in _LATE.items():
-        if name in names:
+        if name in names or name == path:
             from importlib import import_module
 
             module = import_module(f"{__name__}.{path}")

@@ -30,10 +30,12 @@ Knows: what can go wrong, in the user's words. Must not know: which errno of whi
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
 
+# Programs that live for a moment import this, and `typing` takes longer than all of it. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     from ipvskit.report import Report
 
@@ -123,15 +125,30 @@ class InvalidEntry(InvalidConfig):
         return f"entry {self.line}: {super().__str__()}" if self.line else super().__str__()
 
 
-class Fault(NamedTuple):
+class Fault:
     """One thing that is wrong with a state: where, and what would be right.
 
     `path` is as in `services[3].reals[0].weight`, "" for the text as a whole. `line` counts from 1 in the text, and is 0 where there is no text.
     """
 
-    path: str
-    line: int
-    message: str
+    __slots__ = ("line", "message", "path")
+
+    def __init__(self, path: str, line: int, message: str) -> None:
+        self.path = path
+        self.line = line
+        self.message = message
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fault) and self._all() == other._all()
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return f"Fault{self._all()!r}"
+
+    def _all(self) -> tuple[str, int, str]:
+        return self.path, self.line, self.message
 
     def __str__(self) -> str:
         place = ", ".join(part for part in (f"line {self.line}" if self.line else "", self.path) if part)

@@ -7,20 +7,32 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 import warnings
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+# Programs that live for a moment import this: the lock is that of `threading`, without the rest of it, and there is no `typing`.
+from _thread import allocate_lock
 
 from ipvskit import _native
 from ipvskit.errors import ClosedError, KernelError, PermissionDenied, ProtocolError, TimedOut
 
+# Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from _thread import LockType
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Protocol
 
     from ipvskit.netns import NetNS
 
-__all__ = ["NETLINK_GENERIC", "NETLINK_NETFILTER", "NETLINK_ROUTE", "Connection", "Encoder", "Room"]
+    class Encoder(Protocol):
+        """Puts messages into the socket's send buffer."""
+
+        def __call__(self, sock: _native.Socket, start: int, most: int, sequence: int) -> tuple[int, int]:
+            """At most `most` messages from request `start` on, numbered from `sequence`: (how many, bytes)."""
+
+
+__all__ = ["NETLINK_GENERIC", "NETLINK_NETFILTER", "NETLINK_ROUTE", "Connection", "Room"]
 
 NETLINK_ROUTE = 0
 NETLINK_NETFILTER = 12
@@ -31,19 +43,15 @@ SEND_BUFFER = 512 * 1024
 RECEIVE_BUFFER = 8 * 1024 * 1024
 
 
-class Room(NamedTuple):
+class Room:
     """What fits in flight: bytes in one send, bytes of answers, messages of which each may be refused."""
 
-    send: int
-    receive: int
-    messages: int
+    __slots__ = ("messages", "receive", "send")
 
-
-class Encoder(Protocol):
-    """Puts messages into the socket's send buffer."""
-
-    def __call__(self, sock: _native.Socket, start: int, most: int, sequence: int) -> tuple[int, int]:
-        """At most `most` messages from request `start` on, numbered from `sequence`: (how many, bytes)."""
+    def __init__(self, send: int, receive: int, messages: int) -> None:
+        self.send = send
+        self.receive = receive
+        self.messages = messages
 
 
 class Connection:
@@ -71,7 +79,7 @@ class Connection:
         self._closed = False
         self._sequence = 0
         self._owner = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         #: Number of the socket in use; it changes when the socket is opened anew.
         self.generation = 0
         try:
@@ -98,30 +106,23 @@ class Connection:
             self._socket.close()
             self._socket = None
 
-    def _own_lock(self) -> threading.Lock:
+    def _own_lock(self) -> LockType:
         # A forked child must neither wait for a lock that a thread of its parent held, nor read its parent's answers.
         if self._owner != os.getpid():
             self._owner = os.getpid()
-            self._lock = threading.Lock()
+            self._lock = allocate_lock()
             self._socket = None
         return self._lock
 
-    @contextmanager
-    def _transaction(self) -> Iterator[_native.Socket]:
-        with self._own_lock():
-            if self._closed:
-                raise ClosedError("this connection is closed")
-            if self._socket is None:
-                self._socket = self._open()
-            try:
-                yield self._socket
-            except OSError as error:
-                # Answers of this transaction may still be on their way: nobody else may meet them.
-                self._drop()
-                raise _meaning(error) from None
-            except BaseException:
-                self._drop()
-                raise
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._own_lock(), self._ready, self._drop)
+
+    def _ready(self) -> _native.Socket:
+        if self._closed:
+            raise ClosedError("this connection is closed")
+        if self._socket is None:
+            self._socket = self._open()
+        return self._socket
 
     def _open(self) -> _native.Socket:
         send_buffer, receive_buffer, datagram = self._buffers
@@ -204,6 +205,37 @@ class Connection:
                 datagrams = sock.dump(length, first, done, self._timeout_ms)
                 take(sock, start, done, first, datagrams)
             start += done
+
+
+class _Transaction:
+    """The connection's socket for one transaction; the next one waits."""
+
+    __slots__ = ("_drop", "_lock", "_ready")
+
+    def __init__(self, lock: LockType, ready: Callable[[], _native.Socket], drop: Callable[[], None]) -> None:
+        self._lock = lock
+        self._ready = ready
+        self._drop = drop
+
+    def __enter__(self) -> _native.Socket:
+        self._lock.acquire()
+        try:
+            return self._ready()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is not None:
+                # Answers of this transaction may still be on their way: nobody else may meet them.
+                self._drop()
+            if isinstance(error, OSError):
+                raise _meaning(error) from None
+        finally:
+            self._lock.release()
 
 
 def _meaning(error: OSError) -> Exception:

@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+
+# Programs that live for a moment import this: no `typing`, no `dataclasses`. Type checkers know the name.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    class Receiver(Protocol):
+        """Takes a dump."""
+
+        def receive(self, reply: Any) -> None:
+            """Have this reply's messages delivered here."""
+
 
 _core: Any = import_module("ipvskit._core")
 ffi: Any = _core.ffi
@@ -31,14 +41,28 @@ IPVS_INFO: int = lib.IK_IPVS_INFO
 IPVS_REQUEST_SIZE: int = ffi.sizeof("struct ik_ipvs_request")
 
 
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """The kernel's verdict on one request: `error` is an errno, 0 for an acknowledgement."""
+    """The kernel's verdict on one request: `error` is an errno, 0 for an acknowledgement. Not to be changed."""
 
-    index: int
-    error: int
-    offset: int
-    text: str
+    __slots__ = ("error", "index", "offset", "text")
+
+    def __init__(self, index: int, error: int, offset: int, text: str) -> None:
+        self.index = index
+        self.error = error
+        self.offset = offset
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Answer) and self._all() == other._all()
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return f"Answer{self._all()!r}"
+
+    def _all(self) -> tuple[int, int, int, str]:
+        return self.index, self.error, self.offset, self.text
 
 
 def checked(result: int) -> int:
@@ -71,13 +95,6 @@ def netns_open(netns: int, path: str, flags: int) -> int:
 def netns_socket(netns: int, family: int, kind: int, protocol: int) -> int:
     """A descriptor of a socket that belongs to the namespace."""
     return checked(lib.ik_netns_socket(netns, family, kind, protocol))
-
-
-class Receiver(Protocol):
-    """Takes a dump."""
-
-    def receive(self, reply: Any) -> None:
-        """Have this reply's messages delivered here."""
 
 
 class Socket:

@@ -6,22 +6,46 @@ Knows: packed requests go in, verdicts and packed rows come out. Must not know: 
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Protocol
 
 from ipvskit import _native
 from ipvskit.errors import AnswerLost, KernelError
-from ipvskit.ipvs.availability import ipvs_not_available, load_ipvs
-from ipvskit.modules import module_state
 from ipvskit.netlink import NETLINK_GENERIC, Connection
 
+# Programs that live for a moment import this: no `typing`, no `dataclasses`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import IO, Protocol
 
     from ipvskit._native import Answer
     from ipvskit.netns import NetNS
 
-__all__ = ["Backend", "Execution", "KernelBackend", "RowKind", "Rows"]
+    class Backend(Protocol):
+        """Executes packed requests (`ipvskit.ipvs.records`)."""
+
+        def execute(self, requests: bytes, count: int) -> Execution:
+            """Work off the requests in order; one that fails does not stop the others."""
+
+        def get(self, kind: int, requests: bytes, count: int) -> Rows:
+            """Answer questions about single objects."""
+
+        def dump(self, kind: int, requests: bytes, count: int) -> Rows:
+            """Answer questions about whole tables; `chunks` says in how many pieces each was read."""
+
+        def open(self, path: str, mode: str = "r") -> IO[str]:
+            """A file as it looks from inside the namespace. Raises OSError."""
+
+        def read_all(self, folder: str, names: Iterable[str]) -> dict[str, str | OSError]:
+            """The texts of files in a folder as they look from inside the namespace, or why one could not be read. Raises OSError for the folder."""
+
+        def module(self, name: str) -> str:
+            """What is known of a kernel module; see `ipvskit.modules.module_state`."""
+
+        def close(self) -> None:
+            """Let go of everything."""
+
+
+__all__ = ["Execution", "KernelBackend", "RowKind", "Rows"]
 
 
 class RowKind:
@@ -35,47 +59,32 @@ class RowKind:
     INFO = _native.IPVS_INFO
 
 
-@dataclass(slots=True)
 class Execution:
     """What became of a list of requests: what is neither in `answers` nor in `lost` succeeded silently."""
 
-    answers: list[Answer] = field(default_factory=list)
-    lost: list[range] = field(default_factory=list)
+    __slots__ = ("answers", "lost")
+
+    def __init__(self, answers: list[Answer] | None = None, lost: list[range] | None = None) -> None:
+        self.answers: list[Answer] = [] if answers is None else answers
+        self.lost: list[range] = [] if lost is None else lost
 
 
-@dataclass(slots=True)
 class Rows:
     """Packed rows, and what is known about their reading."""
 
-    data: bytearray = field(default_factory=bytearray)
-    refused: list[Answer] = field(default_factory=list)
-    chunks: list[int] = field(default_factory=list)
-    interrupted: bool = False
+    __slots__ = ("chunks", "data", "interrupted", "refused")
 
-
-class Backend(Protocol):
-    """Executes packed requests (`ipvskit.ipvs.records`)."""
-
-    def execute(self, requests: bytes, count: int) -> Execution:
-        """Work off the requests in order; one that fails does not stop the others."""
-
-    def get(self, kind: int, requests: bytes, count: int) -> Rows:
-        """Answer questions about single objects."""
-
-    def dump(self, kind: int, requests: bytes, count: int) -> Rows:
-        """Answer questions about whole tables; `chunks` says in how many pieces each was read."""
-
-    def open(self, path: str, mode: str = "r") -> IO[str]:
-        """A file as it looks from inside the namespace. Raises OSError."""
-
-    def read_all(self, folder: str, names: Iterable[str]) -> dict[str, str | OSError]:
-        """The texts of files in a folder, as they look from inside the namespace, or why one could not be read. Raises OSError for the folder."""
-
-    def module(self, name: str) -> str:
-        """What is known of a kernel module; see `ipvskit.modules.module_state`."""
-
-    def close(self) -> None:
-        """Let go of everything."""
+    def __init__(
+        self,
+        data: bytearray | None = None,
+        refused: list[Answer] | None = None,
+        chunks: list[int] | None = None,
+        interrupted: bool = False,
+    ) -> None:
+        self.data: bytearray = bytearray() if data is None else data
+        self.refused: list[Answer] = [] if refused is None else refused
+        self.chunks: list[int] = [] if chunks is None else chunks
+        self.interrupted = interrupted
 
 
 class KernelBackend:
@@ -109,6 +118,8 @@ class KernelBackend:
         except KernelError as error:
             if error.errno != errno.ENOENT:
                 raise
+            from ipvskit.ipvs.availability import ipvs_not_available, load_ipvs
+
             if load_ipvs():
                 return self._connection.resolve("IPVS")
             raise ipvs_not_available(error) from None
@@ -185,6 +196,8 @@ class KernelBackend:
 
     def module(self, name: str) -> str:
         """See `Backend`."""
+        from ipvskit.modules import module_state
+
         return module_state(name)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ipvskit.errors import ServiceNotFound
 from ipvskit.ipvs import namespace_records, records
-from ipvskit.ipvs.backend import Backend, RowKind
+from ipvskit.ipvs.backend import RowKind
 from ipvskit.ipvs.operations import (
     AddReal,
     AddService,
@@ -30,6 +30,7 @@ from ipvskit.ipvs.operations import (
 from ipvskit.ipvs.records import NLM_F_DUMP, Command
 
 if TYPE_CHECKING:
+    from ipvskit.ipvs.backend import Backend
     from ipvskit.ipvs.reading import Reader
     from ipvskit.model.address import IPAddress
     from ipvskit.model.daemon import DaemonRole, SyncDaemon
