@@ -18,7 +18,7 @@ from ipvskit.engine.state import State
 from ipvskit.kube.diagnostics import Code, Diagnostic
 from ipvskit.kube.iptables import document
 from ipvskit.kube.names import DEVICE, Role, define, set_name, set_names
-from ipvskit.kube.sysctls import ipvs_sysctls, system_sysctls, timeouts_of
+from ipvskit.kube.sysctls import sysctls_of, timeouts_of
 from ipvskit.model.address import Family
 from ipvskit.model.device import Device, stored_device
 
@@ -43,14 +43,13 @@ class FamilyState:
     """What a node needs for one family.
 
     `state` has the virtual services with their real servers, the seventeen sets, the addresses of kube-ipvs0, settings and timeouts.
-    `system_sysctls` are settings outside of IPVS by their full names. `health_checks` are the node ports that answer load balancers' health
-    checks, `drains` the seconds that Services give their real servers to finish, by virtual service. Of `diagnostics`, those that are no
-    Service's own or concern both families are in both. kube-ipvs0 carries both families' addresses: apply a whole `NodeState`, or one family only.
+    `health_checks` are the node ports that answer health checks of load balancers, `drains` the seconds that Services give their real servers to
+    finish, by virtual service. Of `diagnostics`, those that are no Service's own or concern both families are in both. kube-ipvs0 carries the
+    addresses of both families.
     """
 
     site: Site
     state: State
-    system_sysctls: Mapping[str, int]
     health_checks: tuple[HealthCheck, ...]
     diagnostics: tuple[Diagnostic, ...]
     drains: Mapping[ServiceKey, int]
@@ -81,8 +80,7 @@ class FamilyState:
         """What the controller owns: the sets by name, kube-ipvs0 with all its addresses, and virtual services.
 
         Of these it owns all in the configuration's `owned_vips`, without `exclude_cidrs`, and beyond that those that the state names, one by one.
-        With no `owned_vips` it can thus delete no virtual service that is not wanted any more: what was there before a restart is known to a
-        `Ledger`, and `Changes.scope` names what went since the last time.
+        It takes a look at the kernel to tell what was made before (`ipvskit.kube.owning`); `Changes.scope` names what went since the last time.
         """
         vips = owned_networks(self.site)
         keys: list[Any] = [DeviceKey(DEVICE)]
@@ -98,7 +96,7 @@ class FamilyState:
     __hash__ = None  # type: ignore[assignment] # states have none
 
 
-_COMPARED = ("family", "state", "system_sysctls", "health_checks", "diagnostics", "drains", "drops")
+_COMPARED = ("family", "state", "health_checks", "diagnostics", "drains", "drops")
 
 
 class NodeState(Mapping[Family, FamilyState]):
@@ -143,11 +141,6 @@ class NodeState(Mapping[Family, FamilyState]):
         """Of all families."""
         return MappingProxyType({key: seconds for each in self.values() for key, seconds in each.drains.items()})
 
-    @property
-    def system_sysctls(self) -> Mapping[str, int]:
-        """The same for all families."""
-        return next((each.system_sysctls for each in self.values()), {})
-
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Of all families, each once."""
@@ -173,13 +166,12 @@ def _without(network: Any, excluded: Any) -> list[Any]:  # noqa: ANN401 - both o
 def assemble(site: Site, merged: Merged, state: State, told: Iterable[Diagnostic]) -> FamilyState:
     """A family's state with what stands beside it; `told` are the findings about no Service that was readable."""
     maxelem = site.config.maxelem
-    found = {*merged.diagnostics(), *told, *ipvs_sysctls(site.node)[1]}
+    found = {*merged.diagnostics(), *told, *sysctls_of(site.node, site.config)[1]}
     if maxelem is not None:
         found |= set(_too_small(site, merged, maxelem))
     return FamilyState(
         site=site,
         state=state,
-        system_sysctls=MappingProxyType(system_sysctls(site.config)),
         health_checks=merged.health_checks(),
         diagnostics=tuple(sorted(found)),
         drains=MappingProxyType(dict(_drains(merged))),
@@ -206,7 +198,7 @@ def fresh_state(site: Site, merged: Merged) -> State:
         (claim.service for claim in merged.claims.values()),
         sets=[define(role, site.family, maxelem, merged.entries[role]) for role in Role],
         devices=[device_of(merged)],
-        sysctls=ipvs_sysctls(site.node)[0],
+        sysctls=sysctls_of(site.node, site.config)[0],
         timeouts=timeouts_of(site.config),
     )
 

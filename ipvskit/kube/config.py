@@ -46,8 +46,8 @@ class Config:
     the node's own is. `masquerade_bit` (0 to 31) marks packets. `random_fully` needs iptables 1.6.2. Timeouts are in seconds, 0 leaves one alone; the
     periods (seconds) are for the controller's loop. `maxelem` None lets sets grow.
 
-    Ownership: `owned_vips` are networks in which any virtual service is the controller's, and stale ones are deleted, except in `exclude_cidrs`;
-    outside of them it owns what the state names. See `FamilyState.scope`.
+    Ownership: what is deleted when it is no longer wanted are virtual services that this node's own sets and addresses name (`ipvskit.kube.owning`),
+    and any in the networks `owned_vips`, but none in `exclude_cidrs`. kube-proxy's way is `owned_vips=("0.0.0.0/0", "::/0")`.
 
     `drain_deadline` (seconds, None: for ever) is how long a real server that is taken out may keep its connections, where its Service does not say
     so itself (kube-proxy: for ever); `drain_interval` (seconds) is how often that is looked at. `iptables` is the variant of the tool.
@@ -122,8 +122,8 @@ class Config:
     def from_kube_proxy(cls, found: Mapping[str, Any], **others: Any) -> Config:
         """From a KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1), with `others` on top of it.
 
-        Its `ipvs` block counts when the mode is "ipvs" or not stated. Everything is owned but what `excludeCIDRs` has, as kube-proxy has it. Raises
-        InvalidConfig for what kube-proxy refuses, and for fields of the block that there are not.
+        Its `ipvs` block counts when the mode is "ipvs" or not stated. Raises InvalidConfig for what kube-proxy refuses, and for fields of the block
+        that there are not.
         """
         from ipvskit.kube.kube_proxy_config import settings_of
 

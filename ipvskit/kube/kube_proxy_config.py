@@ -21,7 +21,6 @@ KIND = "KubeProxyConfiguration"
 MODE = "ipvs"
 DEFAULT_PERIOD = 30.0
 
-_EVERYTHING = ("0.0.0.0/0", "::/0")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 _FIELDS = (
@@ -43,7 +42,7 @@ def settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
     for name, expected in (("apiVersion", API_VERSION), ("kind", KIND)):
         if found.get(name, expected) != expected:
             raise InvalidConfig(name, found[name], expected)
-    settings = _shared(found) | {"owned_vips": _EVERYTHING}
+    settings = _shared(found)
     if (found.get("mode") or MODE) == MODE:
         settings |= _ipvs(_block(found, "ipvs"))
     return settings

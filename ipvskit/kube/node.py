@@ -5,12 +5,13 @@ Knows: its name, addresses and labels. Must not know: Services, how addresses ar
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import InvalidConfig
 from ipvskit.kube.addresses import Address, Network, read_address, read_network, unusable
@@ -19,6 +20,9 @@ from ipvskit.kube.diagnostics import Unusable
 from ipvskit.kube.names import DEVICE
 from ipvskit.kube.objects import map_of, objects_of, text_of, texts_of
 from ipvskit.model.address import Family
+
+if TYPE_CHECKING:
+    from ipvskit.kernel import Kernel
 
 __all__ = ["ZONE_LABEL", "Node"]
 
@@ -86,6 +90,21 @@ class Node:
             )
         except Unusable as error:
             raise InvalidConfig(error.subject, error.message, "as the API serves it") from None
+
+    def with_kernel(self, kernel: Kernel, *, release: str | None = None) -> Node:
+        """The same node with the addresses that the handle's namespace has, and the kernel's release (the running one's if not given).
+
+        Primary addresses stay. Raises what reading devices raises.
+        """
+        addresses = {one.name: [str(each) for each in one.addresses] for one in kernel.devices.all()}
+        return Node(
+            self.name,
+            addresses=addresses,
+            labels=self.labels,
+            primary=[address.text for address in self.primary.values()],
+            pod_cidrs=[str(network) for network in self.pod_cidrs],
+            kernel=release or os.uname().release,
+        )
 
     @property
     def zone(self) -> str | None:

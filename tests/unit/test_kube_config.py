@@ -106,7 +106,7 @@ SHARED: list[tuple[dict[str, Any], str, Any]] = [
         "local_interface",
         "veth",
     ),
-    ({}, "owned_vips", ("0.0.0.0/0", "::/0")),
+    ({}, "owned_vips", ()),
     ({"conntrack": {"maxPerCore": 1}, "unheardOf": 1}, "scheduler", "rr"),
 ]
 
@@ -140,7 +140,7 @@ def test_what_a_configuration_must_not_have(given: dict[str, Any]) -> None:
 
 
 def test_others_go_on_top() -> None:
-    assert Config.from_kube_proxy(DOCUMENT, scheduler="wlc", owned_vips=()).owned_vips == ()
+    assert Config.from_kube_proxy(DOCUMENT, scheduler="wlc", owned_vips=["::/0"]).owned_vips == ("::/0",)
     with pytest.raises(ik.InvalidConfig):
         Config.from_kube_proxy([])  # type: ignore[arg-type]
 
