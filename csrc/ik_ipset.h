@@ -104,6 +104,7 @@ struct ik_ipset_batch {
     uint32_t single;  /* not 0: a message for each, so that each is answered; TEST knows nothing else */
     uint32_t message; /* bytes that a message may have */
     uint32_t options; /* bits of present that are sent */
+    uint32_t libipset; /* not 0: what libipset sends for a text: no prefix as long as the address, and as many elements in a message as it puts there */
     char name[IK_NAME];
 };
 enum { IK_IPSET_MESSAGE_MAX = 65024 };

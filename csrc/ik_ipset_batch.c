@@ -5,6 +5,7 @@
  * Elements that have the same options have the same attributes at the same places: these are written once, as a template, with the moves that bring
  * a record's fields to their places. An element then costs a copy and a few stores.
  */
+#include "ik_element_private.h"
 #include "ik_elements_private.h"
 #include "ik_ipset_wire.h"
 
@@ -22,13 +23,17 @@ enum {
 struct template {
     uint32_t what; /* present, and PHYSDEV */
     uint16_t length;
-    uint16_t line; /* offset of the element's place in its message; 0: has none */
+    uint16_t line;    /* offset of the element's place in its message; 0: has none */
+    uint16_t comment; /* how long the element is where libipset puts its comment */
     uint32_t count;
     struct ik_move moves[IK_MOVES];
     uint8_t bytes[TEMPLATE];
 };
 
-enum { PHYSDEV = 1 << 30 };
+enum { PHYSDEV = 1 << 30, HOST = 1 << 29, HOST2 = 1 << 28 };
+
+/* What libipset leaves free at the end of a message, and the room that it asks for before it puts a comment, however short that is. */
+enum { LIBIPSET_MARGIN = 20, LIBIPSET_COMMENT = IK_ATTR_HEADER + IK_COMMENT + 1 };
 
 /* What no element has. */
 #define NEVER UINT32_MAX
@@ -37,6 +42,7 @@ struct encoder {
     const struct ik_elements *table;
     const struct ik_ipset_batch *batch;
     uint16_t physdev; /* offset in the record; 0: has none */
+    uint16_t prefix[2]; /* the same, where prefixes as long as the address are left out */
     uint32_t newest;
     struct template templates[TEMPLATES];
 };
@@ -89,11 +95,12 @@ static void put_place(struct template *into, struct ik_writer *writer, const str
 {
     static const uint16_t types[2][3] = {{IK_D_IP, IK_D_IP_TO, IK_D_CIDR}, {IK_D_IP2, IK_D_IP2_TO, IK_D_CIDR2}};
     static const uint32_t bits[2] = {IK_HAS_LAST, IK_HAS_LAST2};
+    static const uint32_t hosts[2] = {HOST, HOST2};
 
     put_address(into, writer, table, types[which][0], FIELD(address) + 16 * which);
     if (into->what & bits[which]) {
         put_address(into, writer, table, types[which][1], FIELD(last) + 16 * which);
-    } else if (net) {
+    } else if (net && !(into->what & hosts[which])) {
         put(into, writer, &table->layout, types[which][2], FIELD(prefix) + which, 1, IK_PLAIN);
     }
 }
@@ -150,6 +157,11 @@ static void put_skbmark(struct template *into, struct ik_writer *writer, const s
     }
 }
 
+static size_t skbinfo_length(uint32_t what)
+{
+    return (what & IK_HAS_SKBMARK ? 12u : 0u) + (what & IK_HAS_SKBPRIO ? 8u : 0u) + (what & IK_HAS_SKBQUEUE ? 8u : 0u);
+}
+
 static void put_options(struct template *into, struct ik_writer *writer, const struct ik_layout *layout)
 {
     uint32_t what = into->what;
@@ -199,6 +211,7 @@ static void make_template(const struct encoder *encoder, uint32_t what, struct t
         put_part(out, &writer, table, table->shape.parts[i], &addresses);
     }
     put_options(out, &writer, &table->layout);
+    out->comment = (uint16_t)(writer.length - skbinfo_length(what));
     if (!encoder->batch->single) {
         ik_put_attr(&writer, IK_D_LINENO, &line, sizeof(line));
         out->line = (uint16_t)(writer.length - sizeof(line));
@@ -226,7 +239,10 @@ static const struct template *template_for(struct encoder *encoder, uint32_t wha
 static uint32_t what_of(const struct encoder *encoder, const uint8_t *record)
 {
     uint32_t what = ik_layout_present(&encoder->table->layout, record) & encoder->batch->options;
+    unsigned width = (unsigned)ik_width(&encoder->table->shape) * 8;
 
+    what |= encoder->prefix[0] != 0 && record[encoder->prefix[0]] == width ? HOST : 0;
+    what |= encoder->prefix[1] != 0 && record[encoder->prefix[1]] == width ? HOST2 : 0;
     return encoder->physdev != 0 && record[encoder->physdev] != 0 ? what | PHYSDEV : what;
 }
 
@@ -244,14 +260,35 @@ static void put_comment(const struct ik_elements *table, const uint8_t *record, 
     ik_nest_end(writer, element);
 }
 
+static size_t comment_length(const struct ik_elements *table, const uint8_t *record)
+{
+    uint32_t where;
+
+    memcpy(&where, record + table->layout.comment, sizeof(where));
+    return (uint8_t)table->heap[where];
+}
+
+/* How much room must be left for an element to be put. */
+static size_t wanted_room(const struct encoder *encoder, const struct template *from, const uint8_t *record)
+{
+    if (!encoder->batch->libipset) {
+        return from->what & IK_HAS_COMMENT ? (size_t)from->length + COMMENT_ROOM : from->length;
+    }
+    if ((from->what & IK_HAS_COMMENT) == 0) {
+        return (size_t)from->length + LIBIPSET_MARGIN;
+    }
+    size_t whole = from->length + IK_ATTR_HEADER + ik_align(comment_length(encoder->table, record) + 1);
+    size_t there = (size_t)from->comment + LIBIPSET_COMMENT;
+    return (whole > there ? whole : there) + LIBIPSET_MARGIN;
+}
+
 /* False when there is no room, and then nothing is written. */
 static bool put_element(struct encoder *encoder, size_t number, uint32_t line, struct ik_writer *writer, size_t end)
 {
     const uint8_t *record = ik_record(encoder->table, number);
     const struct template *from = template_for(encoder, what_of(encoder, record));
-    size_t most = from->what & IK_HAS_COMMENT ? (size_t)from->length + COMMENT_ROOM : from->length;
 
-    if (writer->length + most > end) {
+    if (writer->length + wanted_room(encoder, from, record) > end) {
         return false;
     }
     size_t start = writer->length;
@@ -306,6 +343,10 @@ static void set_up(struct encoder *encoder, const struct ik_elements *table, con
     encoder->table = table;
     encoder->batch = batch;
     encoder->physdev = physdev == NULL ? 0 : physdev->record;
+    for (size_t i = 0; i < 2; i++) {
+        const struct ik_move *prefix = batch->libipset ? place_of(&table->layout, FIELD(prefix) + i) : NULL;
+        encoder->prefix[i] = prefix == NULL ? 0 : prefix->record;
+    }
     encoder->newest = 0;
     for (uint32_t i = 0; i < TEMPLATES; i++) {
         encoder->templates[i].what = NEVER;

@@ -70,11 +70,23 @@ def encode_elements(
     message: int = MESSAGE_MAX,
     most: int = 1024,
     options: int = 0xFFFFFFFF,
+    libipset: bool = False,
 ) -> tuple[int, int, list[int]]:
-    """As many elements as fit, in messages numbered from 0: (how many, bytes, the number of each message's first element)."""
+    """As many elements as fit, in messages numbered from 0: (how many, bytes, the number of each message's first element).
+
+    `libipset`: with the prefixes and in the portions in which libipset sends them, whose messages have 4096 bytes.
+    """
     batch = ffi.new(
         "struct ik_ipset_batch *",
-        {"command": command, "flags": flags, "single": single, "message": message, "options": options, "name": name},
+        {
+            "command": command,
+            "flags": flags,
+            "single": single,
+            "message": message,
+            "options": options,
+            "libipset": libipset,
+            "name": name,
+        },
     )
     used, messages = ffi.new("size_t *"), ffi.new("size_t *")
     firsts = ffi.new("uint32_t[]", most)

@@ -15,7 +15,7 @@ import pytest
 from ipvskit._native.elements import ROW_SIZE, element_layout
 from ipvskit._native.ipset import COMMAND_SIZE, SET_SIZE, encode_commands
 from ipvskit.errors import InvalidConfig
-from ipvskit.ipset import commands
+from ipvskit.ipset import commands, records
 from ipvskit.ipset.commands import Command, Header
 from ipvskit.model.address import Family
 from ipvskit.sets.definition import Set
@@ -39,8 +39,8 @@ def encode(*packed: bytes, room: int = 4096) -> bytes:
 LAYOUTS = {
     "ik_shape": (SHAPE, 9),
     "ik_element_row": (ROW, 23),
-    "ik_ipset_set": (commands.SET, 27),
-    "ik_ipset_command": (Struct("=IIII" + commands.SET.format.removeprefix("=")), 31),
+    "ik_ipset_set": (records.SET, 27),
+    "ik_ipset_command": (Struct("=IIII" + records.SET.format.removeprefix("=")), 31),
 }
 
 
@@ -70,7 +70,7 @@ def test_formats_are_the_records(name: str) -> None:
     offsets: list[int] = []
     for field, offset in fields.items():
         if name == "ik_ipset_command" and field == "set":
-            offsets += [offset + each for each in places(commands.SET.format)]
+            offsets += [offset + each for each in places(records.SET.format)]
         elif field not in unused:
             offsets.append(offset)
     # Arrays are several values, but for bytes of one number, which are one.
@@ -85,7 +85,7 @@ def test_formats_are_the_records(name: str) -> None:
 
 
 def test_sizes() -> None:
-    assert (ROW.size, commands.SET.size, commands.SET.size + 16) == (ROW_SIZE, SET_SIZE, COMMAND_SIZE)
+    assert (ROW.size, records.SET.size, records.SET.size + 16) == (ROW_SIZE, SET_SIZE, COMMAND_SIZE)
     assert Header.__slots__[:4] == ("index", "present", "name", "name2")
 
 
