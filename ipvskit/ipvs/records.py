@@ -1,101 +1,142 @@
-"""Packed records: the C core's view of services and real servers, and requests made of values.
+"""Packed records: requests made of values. `decode` is the way back; `namespace_records` has what belongs to the namespace as a whole.
 
-`decode` is the way back; `namespace_records` has what belongs to the namespace as a whole.
-
-Knows: the layout of the structs in csrc/ik_ipvs.h and the numbers of linux/ip_vs.h. Must not know: sockets, errors, policy.
+Knows: how values become what `layout` says. Must not know: sockets, errors, policy.
 """
 
 from __future__ import annotations
 
-import sys
 from enum import IntEnum
 from ipaddress import IPv4Address
 from operator import attrgetter
 from struct import Struct
-from typing import TYPE_CHECKING
 
+from ipvskit.ipvs import layout
+from ipvskit.ipvs.layout import (
+    AF_INET,
+    AF_INET6,
+    ATTR_FWMARK,
+    ATTR_GROUP,
+    ATTR_GROUP6,
+    ATTR_REAL_FAMILY,
+    CONFIG,
+    DAEMON,
+    FLAG_HASHED,
+    FLAG_ONE_PACKET,
+    FLAG_PERSISTENT,
+    FLAG_SCHEDULER,
+    FLAGS_OFFSET,
+    HALF,
+    HEAD,
+    IDENTITY_SIZE,
+    INFO,
+    KEY_ADDRESS,
+    KEY_FWMARK,
+    NLM_F_ACK,
+    NLM_F_DUMP,
+    NOTHING_REAL,
+    NOTHING_SERVICE,
+    OWN_FLAGS,
+    REAL,
+    REAL_FULL,
+    REAL_KEY,
+    REAL_ROW,
+    REAL_TUNNEL,
+    REQUEST_SIZE,
+    SERVICE,
+    SERVICE_FULL,
+    SERVICE_ROW,
+    SERVICE_STATS,
+    STATS,
+    TUNNEL_CSUM,
+    TUNNEL_REMCSUM,
+    bits,
+    real_questions,
+)
 from ipvskit.model.address import Family, IPAddress
 from ipvskit.model.key import PROTOCOLS, ServiceKey
 from ipvskit.model.real import METHODS, ForwardingMethod, RealServer, TunnelType
 from ipvskit.model.service import VirtualService, flag_bits
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-AF_INET, AF_INET6 = 2, 10
-NLM_F_ACK, NLM_F_DUMP = 0x4, 0x300
+__all__ = [
+    "AF_INET",
+    "AF_INET6",
+    "ATTR_FWMARK",
+    "ATTR_GROUP",
+    "ATTR_GROUP6",
+    "ATTR_REAL_FAMILY",
+    "CONFIG",
+    "DAEMON",
+    "FLAGS_OFFSET",
+    "FLAG_HASHED",
+    "FLAG_ONE_PACKET",
+    "FLAG_PERSISTENT",
+    "FLAG_SCHEDULER",
+    "HALF",
+    "HEAD",
+    "IDENTITY_SIZE",
+    "INFO",
+    "KEY_ADDRESS",
+    "KEY_FWMARK",
+    "NLM_F_ACK",
+    "NLM_F_DUMP",
+    "NOTHING_REAL",
+    "NOTHING_SERVICE",
+    "OWN_FLAGS",
+    "REAL",
+    "REAL_FULL",
+    "REAL_KEY",
+    "REAL_ROW",
+    "REAL_TUNNEL",
+    "REQUEST_SIZE",
+    "SERVICE",
+    "SERVICE_FULL",
+    "SERVICE_ROW",
+    "SERVICE_STATS",
+    "STATS",
+    "TUNNEL_CSUM",
+    "TUNNEL_REMCSUM",
+    "TUNNEL_TYPES",
+    "Command",
+    "bits",
+    "key_request",
+    "plain_request",
+    "real_key_record",
+    "real_prefix",
+    "real_questions",
+    "real_record",
+    "service_flags",
+    "service_netmask",
+    "service_request",
+]
 
 
 class Command(IntEnum):
     """IPVS_CMD_*."""
 
-    NEW_SERVICE = 1
-    SET_SERVICE = 2
-    DEL_SERVICE = 3
-    GET_SERVICE = 4
-    NEW_DEST = 5
-    SET_DEST = 6
-    DEL_DEST = 7
-    GET_DEST = 8
-    NEW_DAEMON = 9
-    DEL_DAEMON = 10
-    GET_DAEMON = 11
-    SET_CONFIG = 12
-    GET_CONFIG = 13
-    SET_INFO = 14
-    GET_INFO = 15
-    ZERO = 16
-    FLUSH = 17
+    NEW_SERVICE = layout.NEW_SERVICE
+    SET_SERVICE = layout.SET_SERVICE
+    DEL_SERVICE = layout.DEL_SERVICE
+    GET_SERVICE = layout.GET_SERVICE
+    NEW_DEST = layout.NEW_DEST
+    SET_DEST = layout.SET_DEST
+    DEL_DEST = layout.DEL_DEST
+    GET_DEST = layout.GET_DEST
+    NEW_DAEMON = layout.NEW_DAEMON
+    DEL_DAEMON = layout.DEL_DAEMON
+    GET_DAEMON = layout.GET_DAEMON
+    SET_CONFIG = layout.SET_CONFIG
+    GET_CONFIG = layout.GET_CONFIG
+    SET_INFO = layout.SET_INFO
+    GET_INFO = layout.GET_INFO
+    ZERO = layout.ZERO
+    FLUSH = layout.FLUSH
 
-
-def bits(*attributes: int) -> int:
-    """An attribute set."""
-    return sum(1 << attribute for attribute in attributes)
-
-
-#: Attribute sets, as bits by attribute number (IPVS_SVC_ATTR_*, IPVS_DEST_ATTR_*, IPVS_DAEMON_ATTR_*).
-KEY_ADDRESS = bits(1, 2, 3, 4)
-KEY_FWMARK = bits(1, 5)
-SERVICE_FULL = bits(6, 7, 8, 9, 11)
-REAL_KEY = bits(1, 2, 11)
-REAL_FULL = REAL_KEY | bits(3, 4, 5, 6)
-REAL_TUNNEL = bits(13, 14, 15)
-SERVICE_STATS = bits(10, 12)
-ATTR_FWMARK = bits(5)
-ATTR_REAL_FAMILY = bits(11)
-ATTR_GROUP, ATTR_GROUP6 = bits(5), bits(6)
-
-FLAG_PERSISTENT = 0x1
-FLAG_HASHED = 0x2
-FLAG_ONE_PACKET = 0x4
-FLAG_SCHEDULER = 0x38
-OWN_FLAGS = FLAG_PERSISTENT | FLAG_ONE_PACKET | FLAG_SCHEDULER
-
-TUNNEL_CSUM, TUNNEL_REMCSUM = 1, 2
-
-HEAD = Struct("=II")
-HALF = Struct("=H")
-SERVICE = Struct("=IIHHHHI16sIIII16s20s")
-REAL = Struct("=IIHHHHB3x16sIiIIIII")
-DAEMON = Struct("=IIIIHHB3x4s16s16s")
-CONFIG = Struct("=IIIII")
-INFO = Struct("=IIII")
-STATS = Struct("=I4x10Q")
-SERVICE_ROW = Struct(SERVICE.format + STATS.format.removeprefix("="))
-REAL_ROW = Struct(REAL.format + STATS.format.removeprefix("="))
-REQUEST_SIZE = HEAD.size + SERVICE.size + REAL.size
-#: The byte of a request that has the flag NLM_F_ACK.
-FLAGS_OFFSET = 4 if sys.byteorder == "little" else 7
 
 # Parts of rows and requests, the rest stepped over.
 _SERVICE_REQUEST = Struct(f"{HEAD.format}{SERVICE.format.removeprefix('=')}{REAL.size}x")
-# Family, protocol, port, firewall mark and address.
-IDENTITY_SIZE = 28
 _REAL_CONFIG = Struct("=IIHHHHB3x16sIiII12x")
 
 _FULL_IPV4, _FULL_IPV6 = 0xFFFFFFFF, 128
-_NOTHING_REAL = bytes(REAL.size)
-NOTHING_SERVICE = bytes(SERVICE.size)
 _WIRE_METHOD: dict[ForwardingMethod, int] = {method: number for number, method in enumerate(METHODS)}
 TUNNEL_TYPES = tuple(TunnelType)
 # A member of an enumeration is looked up anew at every use.
@@ -116,12 +157,12 @@ def _key_record(key: ServiceKey) -> bytes:
 
 def key_request(command: Command, key: ServiceKey, flags: int = 0) -> bytes:
     """A request about a service as a whole."""
-    return HEAD.pack(command, flags) + _key_record(key) + _NOTHING_REAL
+    return HEAD.pack(command, flags) + _key_record(key) + NOTHING_REAL
 
 
 def plain_request(command: Command, flags: int = 0) -> bytes:
     """A request about nothing in particular."""
-    return HEAD.pack(command, flags) + NOTHING_SERVICE + _NOTHING_REAL
+    return HEAD.pack(command, flags) + NOTHING_SERVICE + NOTHING_REAL
 
 
 def service_flags(service: VirtualService) -> int:
@@ -197,12 +238,3 @@ def real_key_record(address: IPAddress, port: int) -> bytes:
     """A real server's identity."""
     family = AF_INET if address.version == 4 else AF_INET6
     return REAL.pack(0, REAL_KEY, family, port, 0, 0, 0, address.packed, 0, 0, 0, 0, 0, 0, 0)
-
-
-def real_questions(identities: Iterable[bytes]) -> list[bytes]:
-    """The requests for the real servers of services, from what identifies these in their rows."""
-    by_address = HEAD.pack(Command.GET_DEST, NLM_F_DUMP) + HEAD.pack(0, KEY_ADDRESS)
-    by_fwmark = HEAD.pack(Command.GET_DEST, NLM_F_DUMP) + HEAD.pack(0, KEY_FWMARK)
-    rest = bytes(REQUEST_SIZE - len(by_address) - IDENTITY_SIZE)
-    no_mark = bytes(4)
-    return [(by_address if one[8:12] == no_mark else by_fwmark) + one + rest for one in identities]
