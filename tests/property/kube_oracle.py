@@ -77,7 +77,6 @@ def _arrives(thing: Object, kind: str) -> bool:
 class _Family:
     def __init__(self, version: int, objects: Sequence[Object], node: Object, config: Object, whole: Expected) -> None:
         self.version, self.node, self.config, self.whole = version, node, config, whole
-        self.upstream = set(config.get("upstream", ()))
         self.services = [each for each in objects if _arrives(each, "Service")]
         self.slices = sorted((each for each in objects if _arrives(each, "EndpointSlice")), key=name_of)
         self.names = set_names(version)
@@ -97,6 +96,9 @@ class _Family:
         self.settle()
         self.add("KUBE-IPVS-IPS", *self.found.bound)
         return self.found
+
+    def setting(self, name: str, default: bool) -> bool:
+        return bool(self.config.get(name, default))
 
     def add(self, name: str, *entries: str) -> None:
         self.found.sets[self.names[name]].update(entries)
@@ -125,8 +127,7 @@ class _Family:
         networks = [ip_network(text) for text in given if ip_network(text).version == self.version]
         if not networks or any(network.prefixlen == 0 for network in networks):
             return self.own_addresses()
-        inside = {ip for _, ip in self.held if any(ip in network for network in networks) and not ip.is_loopback}
-        return inside if "node-port-link-local" in self.upstream else inside & self.own_addresses()
+        return {ip for ip in self.own_addresses() if any(ip in network for network in networks)}
 
     # 2.1: which Services count
 
@@ -153,6 +154,8 @@ class _Family:
         if cluster_ip is None:
             return
         external = self.usable(service, spec.get("externalIPs") or [])
+        if not self.setting("capture_node_addresses", True):
+            external = [ip for ip in external if ip not in self.own_addresses()]
         ingress = (service.get("status") or {}).get("loadBalancer", {}).get("ingress") or []
         balancers = self.usable(
             service, [each["ip"] for each in ingress if each.get("ip") and each.get("ipMode") in {None, "VIP"}]
@@ -241,12 +244,9 @@ class _Port:
         for ip in self.balancers:
             entries, drop = self.balancer_entries(ip)
             self.want(2, ip, self.outside(), bind=ip not in own, entries=entries, drop=drop)
-        node_ips = self.family.node_ips()
         if self.node_port:
-            for ip in node_ips:
+            for ip in self.family.node_ips():
                 self.want(3, ip, self.outside(), bind=False, entries=self.node_port_entries(ip), port=self.node_port)
-        if self.node_port and not node_ips and "health-check-without-node-ip" in self.family.upstream:
-            return
         if self.spec.get("type") == "LoadBalancer" and self.external_local and self.spec.get("healthCheckNodePort"):
             self.family.add("KUBE-HEALTH-CHECK-NODE-PORT", str(self.spec["healthCheckNodePort"]))
 
@@ -269,13 +269,13 @@ class _Port:
         if self.spec.get("internalTrafficPolicy") != "Local":
             return self.cluster_endpoints()
         here = local_list(self.every)
-        return here or (self.cluster_endpoints() if "internal-local-leak" in self.family.upstream else [])
+        return here or (self.cluster_endpoints() if self.family.setting("internal_fallback", False) else [])
 
     def outside(self) -> list[Endpoint]:
         if not self.external_local:
             return self.cluster_endpoints()
         here = local_list(self.every)
-        return here or (self.cluster_endpoints() if self.family.config.get("local_fallback", True) else [])
+        return here or (self.cluster_endpoints() if self.family.setting("external_fallback", True) else [])
 
     # which entries (1.2)
 
@@ -290,7 +290,8 @@ class _Port:
         mine = [network for network in every if network.version == self.family.version]
         if any(network.prefixlen == 0 for network in mine) or not every:
             return None
-        return None if not mine and "foreign-source-ranges" in self.family.upstream else mine
+        closed = self.family.setting("source_ranges_fail_closed", True)
+        return mine if mine or closed else None
 
     def balancer_entries(self, ip: IP) -> tuple[list[tuple[str, str]], bool]:
         entry = self.entry(ip)
