@@ -12,7 +12,8 @@ Where it does otherwise than kube-proxy, with the switch of `Config` that brings
   are told; their entries and addresses for it are left out too. There the last one won, another one in each pass.
 - An external IP that is the node's own address is refused: there it took the port from what listens on the node. `capture_node_addresses`
 - External IPs, load balancers' and cluster addresses that are unspecified, loopback, multicast, link-local, broadcast or mapped are refused.
-- Node ports are never served on addresses of kube-ipvs0, also where `node_port_addresses` cover them.
+- Node ports are never served on addresses of kube-ipvs0, nor on IPv6 link-local ones, also where `node_port_addresses` cover them.
+- A Service whose node ports are served nowhere keeps the rule for its health check.
 - Source ranges that are all of the other family, or none of which can be read, leave an address open, as there, and are told.
   `source_ranges_fail_closed` shuts it. A range of all addresses means no filter, as in its later releases.
 - A local policy without local endpoints uses the others, as there, and is told. `internal_fallback` and `external_fallback` turn that off.
@@ -34,6 +35,7 @@ Knows: the public names. Must not know: how anything is done.
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 if _TYPE_CHECKING:
+    from ipvskit.kube.applying import SyncReport
     from ipvskit.kube.assembling import FamilyState, NodeState
     from ipvskit.kube.changes import Changes, NodeChanges, SetChange
     from ipvskit.kube.config import Config, LocalMode
@@ -41,12 +43,17 @@ if _TYPE_CHECKING:
     from ipvskit.kube.diagnostics import Code, Diagnostic
     from ipvskit.kube.iptables import CHAINS, JUMPS, Jump, LocalDetector, OutFilter, Removal, Rules, removal
     from ipvskit.kube.names import DEVICE, Role, set_name, set_names
+    from ipvskit.kube.iptables_tool import Iptables, IptablesFailed, IptablesNotAvailable
     from ipvskit.kube.node import Node
+    from ipvskit.kube.planning import NodePlan
+    from ipvskit.kube.proxy import Proxy
+    from ipvskit.kube.removing import CleanupReport, cleanup
     from ipvskit.kube.tracker import Tracker
     from ipvskit.kube.translation import translate
 
 #: Imported when they are first asked for.
 _LATE = {
+    "applying": ("SyncReport",),
     "assembling": ("FamilyState", "NodeState"),
     "changes": ("Changes", "NodeChanges", "SetChange"),
     "config": ("Config", "LocalMode"),
@@ -54,7 +61,11 @@ _LATE = {
     "diagnostics": ("Code", "Diagnostic"),
     "iptables": ("CHAINS", "JUMPS", "Jump", "LocalDetector", "OutFilter", "Removal", "Rules", "removal"),
     "names": ("DEVICE", "Role", "set_name", "set_names"),
+    "iptables_tool": ("Iptables", "IptablesFailed", "IptablesNotAvailable"),
     "node": ("Node",),
+    "planning": ("NodePlan",),
+    "proxy": ("Proxy",),
+    "removing": ("CleanupReport", "cleanup"),
     "tracker": ("Tracker",),
     "translation": ("translate",),
 }
@@ -75,23 +86,31 @@ __all__ = [
     "DEVICE",
     "JUMPS",
     "Changes",
+    "CleanupReport",
     "Code",
     "Config",
     "Diagnostic",
     "FamilyState",
     "HealthCheck",
+    "Iptables",
+    "IptablesFailed",
+    "IptablesNotAvailable",
     "Jump",
     "LocalDetector",
     "LocalMode",
     "Node",
     "NodeChanges",
+    "NodePlan",
     "NodeState",
     "OutFilter",
+    "Proxy",
     "Removal",
     "Role",
     "Rules",
     "SetChange",
+    "SyncReport",
     "Tracker",
+    "cleanup",
     "removal",
     "set_name",
     "set_names",

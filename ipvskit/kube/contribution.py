@@ -58,17 +58,14 @@ def contribute(service: Service, slices: Iterable[Slice], site: Site) -> Contrib
     claims: list[Claim] = []
     entries: dict[tuple[Role, str], None] = {}
     told = dict.fromkeys(service.faults)
-    checked = False
     for position, port in enumerate(service.ports):
         mine = backends.get((port.name, port.protocol), [])
         made = PortClaims(service, position, mine, site)
         claims += made.claims()
         told |= dict.fromkeys(made.told)
         entries |= {(Role.LOOP_BACK, _loop_back(port.protocol, each)): None for each in mine if each.local}
-        # A node port that is nowhere takes the health check with it.
-        checked = checked or not port.node_port or bool(site.node_port_addresses)
     health = _health(service, backends)
-    if health is not None and checked:
+    if health is not None and service.ports:
         entries[Role.HEALTH_CHECK_NODE_PORT, str(health.port)] = None
     if any(port.node_port for port in service.ports) and not site.node_port_addresses:
         message = f"no address of the node serves node ports of {family}"

@@ -20,7 +20,7 @@ __all__ = ["Backend", "Selection", "merge", "narrowed", "select"]
 
 
 class Backend(NamedTuple):
-    """An endpoint of a service port: `place` identifies it, `local` says whether it is on this node, `weight` is its slice's."""
+    """An endpoint of a service port: `place` identifies it, `local` says whether it is on this node, `weight` is what a slice says."""
 
     place: str
     address: Address
@@ -44,7 +44,7 @@ def merge(slices: Iterable[Slice], node: str) -> dict[tuple[str, str], list[Back
     """The endpoints of each port, by its name and protocol, sorted by text.
 
     The same address and port in several slices counts once: that on this node goes first, then the ready one, then the serving and terminating one,
-    then that of the slice whose name comes first.
+    then that of the slice whose name comes first. Its weight is what the first slice says that has it and says one.
     """
     found: dict[tuple[str, str], dict[str, Backend]] = {}
     for each in sorted(slices, key=attrgetter("identity")):
@@ -53,8 +53,7 @@ def merge(slices: Iterable[Slice], node: str) -> dict[tuple[str, str], list[Back
             for endpoint in each.endpoints:
                 backend = _backend(endpoint, port, node, each.weight)
                 place = backend.place
-                if place not in known or _standing(backend) > _standing(known[place]):
-                    known[place] = backend
+                known[place] = _better(known[place], backend) if place in known else backend
     return {key: [known[place] for place in sorted(known)] for key, known in found.items()}
 
 
@@ -62,6 +61,12 @@ def _backend(endpoint: Endpoint, port: int, node: str, weight: int | None) -> Ba
     address, where, ready, serving, terminating, zones, nodes = endpoint
     leaving = serving and terminating
     return Backend(endpoint_place(address, port), address, port, where == node, ready, leaving, zones, nodes, weight)
+
+
+def _better(first: Backend, second: Backend) -> Backend:
+    better = second if _standing(second) > _standing(first) else first
+    weight = second.weight if first.weight is None else first.weight
+    return better if better.weight == weight else better._replace(weight=weight)
 
 
 def _standing(backend: Backend) -> tuple[bool, bool, bool]:

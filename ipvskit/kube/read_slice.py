@@ -99,12 +99,13 @@ def _conditions(found: Mapping[str, Any]) -> tuple[bool, bool, bool]:
 
 
 def _is_unicast(address: Address, family: Family) -> bool:
-    """What a `RealServer` takes, reserved addresses excepted, asked without making one."""
+    """What a `RealServer` takes, reserved addresses and those of one link or host excepted, asked without making one."""
     number = int(address.value)
     if address.value.version == 4:
-        return family is Family.IPV4 and 0 < number < 0xE0000000
+        elsewhere = number >> 24 != 127 and number >> 16 != 0xA9FE
+        return family is Family.IPV4 and 0 < number < 0xE0000000 and elsewhere
     link_local, mapped = number >> 118 == 0x3FA, number >> 32 == 0xFFFF
-    return family is Family.IPV6 and number != 0 and number >> 120 != 0xFF and not link_local and not mapped
+    return family is Family.IPV6 and number > 1 and number >> 120 != 0xFF and not link_local and not mapped
 
 
 def _names(hints: Mapping[str, Any], field: str) -> tuple[str, ...]:

@@ -55,11 +55,10 @@ class Site:
         if asked == (PRIMARY,):
             return () if self.primary is None else (self.primary,)
         networks = [network for network in map(read_network, asked) if network is not None and self._is_mine(network)]
-        each = dict.fromkeys(address for _, address in self._each())
+        each = tuple(dict.fromkeys(address for _, address in self._each() if address.text in self.own))
         if not networks or any(network.prefixlen == 0 for network in networks):
-            return tuple(address for address in each if address.text in self.own)
-        inside = (address for address in each if any(address.value in network for network in networks))
-        return tuple(address for address in inside if not address.value.is_loopback)
+            return each
+        return tuple(address for address in each if any(address.value in network for network in networks))
 
     @cached_property
     def local_detector(self) -> LocalDetector | None:
