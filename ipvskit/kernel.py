@@ -61,6 +61,13 @@ class Kernel:
     def _open_netns(self, netns: NetNSLike) -> NetNS:
         return NetNS.of(netns)
 
+    @property
+    def netns(self) -> NetNS:
+        """The network namespace; it is the handle's, and closed with it."""
+        if self._closed:
+            raise ClosedError("this kernel handle is closed")
+        return self._netns
+
     def _open_backend(self) -> Backend:
         from ipvskit.ipvs.backend import KernelBackend
 

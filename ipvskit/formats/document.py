@@ -16,7 +16,7 @@ from ipvskit.formats.tables import DOCUMENT
 from ipvskit.formats.writing import json_pieces, tree_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ipvskit.formats.contents import Contents
 
@@ -56,9 +56,9 @@ def write_json(contents: Contents) -> str:
     return "".join(json_pieces(contents))
 
 
-def write_json_pieces(contents: Contents) -> Iterator[str]:
-    """The same in pieces, of at most about a megabyte where sets are large."""
-    return json_pieces(contents)
+def write_json_pieces(contents: Contents, beside: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """The same in pieces, of at most about a megabyte where sets are large; `beside` are further keys (`ipvskit.formats.tables.BESIDE`)."""
+    return json_pieces(contents, beside)
 
 
 def decoded(text: str | bytes) -> str:

@@ -18,7 +18,21 @@ if TYPE_CHECKING:
 
     from ipvskit.formats.problems import Path, Problems
 
-__all__ = ["BAD", "Choice", "Either", "Field", "Flag", "Kind", "ListOf", "Nullable", "Number", "Table", "Text", "Texts"]
+__all__ = [
+    "BAD",
+    "Anything",
+    "Choice",
+    "Either",
+    "Field",
+    "Flag",
+    "Kind",
+    "ListOf",
+    "Nullable",
+    "Number",
+    "Table",
+    "Text",
+    "Texts",
+]
 
 #: What a value that cannot be read is read as.
 BAD: Any = type("Bad", (), {"__repr__": lambda _: "BAD"})()
@@ -81,6 +95,19 @@ class Number:
     def schema(self) -> dict[str, Any]:
         """Its JSON Schema."""
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """What is passed over."""
+
+    def read(self, value: object, _path: Path, _problems: Problems) -> Any:  # noqa: ANN401 - as it is
+        """Read one."""
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Its JSON Schema."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Of values that state several bad things each key is told by itself; of keys that
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import InvalidConfig, InvalidEntry
@@ -182,6 +183,9 @@ def make_sysctls(found: dict[str, Any], _whole: bool, path: Path, problems: Prob
     return values
 
 
+_CONTENTS = {field.name for field in fields(Contents)}
+
+
 def make_contents(found: dict[str, Any], _whole: bool, path: Path, problems: Problems) -> Any:  # noqa: ANN401 - as all
     """All of it; of two with the same name the second is told."""
     identities: dict[str, tuple[str, Callable[[Any], object]]] = {
@@ -192,8 +196,7 @@ def make_contents(found: dict[str, Any], _whole: bool, path: Path, problems: Pro
     }
     for section, (key, identity) in identities.items():
         _check_unique(found.get(section) or (), identity, key, (*path, section), problems)
-    found.pop("ipvskit", None)
-    return Contents(**found)
+    return Contents(**{name: value for name, value in found.items() if name in _CONTENTS})
 
 
 def _check_unique(

@@ -7,7 +7,20 @@ Limits are those of the kernel and of the values' own classes.
 
 from __future__ import annotations
 
-from ipvskit.formats.fields import Choice, Either, Field, Flag, Kind, ListOf, Nullable, Number, Table, Text, Texts
+from ipvskit.formats.fields import (
+    Anything,
+    Choice,
+    Either,
+    Field,
+    Flag,
+    Kind,
+    ListOf,
+    Nullable,
+    Number,
+    Table,
+    Text,
+    Texts,
+)
 from ipvskit.formats.making import (
     make_contents,
     make_daemon,
@@ -206,6 +219,14 @@ def _sysctl_kind(setting: Sysctl) -> Kind:
 
 SYSCTL = Table("sysctls", {name: Field(_sysctl_kind(one), one.meaning) for name, one in SYSCTLS.items()}, make_sysctls)
 
+#: What stands beside a state where `ipvskit kube state` wrote it: no part of it.
+BESIDE = {
+    "iptables": "documents for iptables-restore, by family; passed over",
+    "health_checks": "node ports that answer health checks; passed over",
+    "drain_seconds": "how long real servers of a service may keep connections; passed over",
+    "diagnostics": "what was found in Kubernetes objects; passed over",
+}
+
 DOCUMENT = Table(
     "a state",
     {
@@ -219,6 +240,7 @@ DOCUMENT = Table(
         "sysctls": Field(SYSCTL, "settings, by name without net.ipv4 and the folder"),
         "timeouts": Field(TIMEOUTS, "idle times of connections; left out: not stated"),
         "daemons": Field(ListOf(DAEMON, partial=True), "sync daemons; left out: not stated"),
+        **{name: Field(Anything(), what) for name, what in BESIDE.items()},
     },
     make_contents,
 )

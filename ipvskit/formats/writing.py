@@ -20,7 +20,7 @@ from ipvskit.sets.elements import Elements
 from ipvskit.sets.parts import address_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ipvskit.formats.contents import Contents
     from ipvskit.model.daemon import Timeouts
@@ -172,9 +172,9 @@ def entry_lines(elements: Elements, pad: str, quote: Callable[[str], str]) -> It
         first = False
 
 
-def json_pieces(contents: Contents) -> Iterator[str]:
-    """As JSON, in pieces."""
-    yield from _emit(layout_of(contents), "\n")
+def json_pieces(contents: Contents, beside: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """As JSON, in pieces; `beside` are further keys of the document."""
+    yield from _emit(Block({**layout_of(contents), **(beside or {})}), "\n")
     yield "\n"
 
 

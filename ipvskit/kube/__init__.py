@@ -42,8 +42,8 @@ if _TYPE_CHECKING:
     from ipvskit.kube.contribution import HealthCheck
     from ipvskit.kube.diagnostics import Code, Diagnostic
     from ipvskit.kube.iptables import CHAINS, JUMPS, Jump, LocalDetector, OutFilter, Removal, Rules, removal
-    from ipvskit.kube.names import DEVICE, Role, set_name, set_names
     from ipvskit.kube.iptables_tool import Iptables, IptablesFailed, IptablesNotAvailable
+    from ipvskit.kube.names import DEVICE, Role, set_name, set_names
     from ipvskit.kube.node import Node
     from ipvskit.kube.planning import NodePlan
     from ipvskit.kube.proxy import Proxy

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["SavedRule", "SavedTable", "saved_table"]
+__all__ = ["SavedRule", "SavedTable", "same_rules", "saved_table"]
 
 
 class SavedRule(NamedTuple):
@@ -77,3 +77,60 @@ def _rule(line: str) -> SavedRule | None:
         plain = plain and word in _NO_CONDITION and (word != "-m" or argument == "comment")
         place += 1 + _NO_CONDITION.get(word, 0)
     return SavedRule(chain, target, plain, text) if target else None
+
+
+# --- whether it is there already ---------------------------------------------------------------------------------------------------------
+
+
+def same_rules(document: str, present: str, table: str, chains: Iterable[str]) -> bool:
+    """Whether these chains hold what a document puts into them, in its order, and are all there.
+
+    iptables-save writes rules in another order of words and some targets in other words; a rule is compared by its words as a set, its target's
+    options as the kernel has them.
+    """
+    wanted, held = (_contents(_lines_of(text, table), frozenset(chains)) for text in (document, present))
+    return wanted == held
+
+
+def _contents(lines: Iterable[str], chains: frozenset[str]) -> dict[str, list[list[str]]]:
+    found: dict[str, list[list[str]]] = {}
+    for line in lines:
+        kind = line.partition(" ")[0]
+        if line.startswith(":") and kind[1:] in chains:
+            found[kind[1:]] = []
+        elif line.startswith(("-A ", "[")):
+            chain, _, rule = line.partition("-A ")[2].partition(" ")
+            if chain in chains:
+                found.setdefault(chain, []).append(_words(rule))
+    return found
+
+
+def _words(rule: str) -> list[str]:
+    import shlex
+
+    try:
+        words = shlex.split(rule)
+    except ValueError:
+        return [rule]
+    found: list[str] = []
+    place = 0
+    while place < len(words):
+        word, argument = words[place], "".join(words[place + 1 : place + 2])
+        place += 1
+        if word in _MARKS:
+            # As "value/mask" of the one operation that the kernel has.
+            found += ["--set-xmark", _MARKS[word].format(argument)]
+            place += 1
+        elif word == "--reject-with" and argument in _DEFAULT_REJECTIONS:
+            place += 1
+        elif word == "--vproto":
+            found += [word, _PROTOCOLS.get(argument, argument)]
+            place += 1
+        else:
+            found.append(word.removesuffix("/32").removesuffix("/128"))
+    return sorted(found)
+
+
+_MARKS = {"--or-mark": "{0}/{0}", "--xor-mark": "{0}/0x0"}
+_DEFAULT_REJECTIONS = {"icmp-port-unreachable", "icmp6-port-unreachable"}
+_PROTOCOLS = {"tcp": "6", "udp": "17", "sctp": "132"}

@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from ipvskit.engine.snapshot import Snapshot
     from ipvskit.kube.config import Config
     from ipvskit.model.address import IPAddress
-    from ipvskit.model.device import Device
+    from ipvskit.model.device import Device, DeviceAddress
     from ipvskit.sets.definition import Set
 
-__all__ = ["LOOKED_AT", "NodePlan", "drain_of", "grown", "plan_stages"]
+__all__ = ["NodePlan", "drain_of", "grown", "looked_at", "plan_sets", "plan_stages", "with_others"]
 
 #: Where addresses are, as one whose services may be anywhere has to look.
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
-def LOOKED_AT(families: Iterable[Family]) -> Scope:  # noqa: N802
+def looked_at(families: Iterable[Family]) -> Scope:
     """What a snapshot has to have of a node."""
-    return Scope(vips=_ANYWHERE, sets=set_names(families), devices=["*"])
+    return Scope(vips=_ANYWHERE, sets=[name for family in families for name in set_names(family)], devices=["*"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,9 @@ class NodePlan:
 def plan_stages(
     snapshot: Snapshot, state: State, config: Config, drain: Drain, rules: Mapping[Family, str]
 ) -> NodePlan:
-    """From what there is (`LOOKED_AT`) to the state, which is that of all families of the configuration."""
+    """From what there is (`looked_at`) to the state, which is that of all families of the configuration."""
     state, blocked = _without_blocked(snapshot, state, config)
-    first, last = plan_sets(snapshot, state, set_names(config.families))
+    first, last = plan_sets(snapshot, state, list(state.sets))
     live = _plan_live(snapshot, state, config, drain)
     return NodePlan(first, rules, live, last, blocked)
 
@@ -153,7 +153,7 @@ def _without_blocked(snapshot: Snapshot, state: State, config: Config) -> tuple[
     if not blocked and not others:
         return state, ()
     kept = [one for one in wanted.addresses if one.ip not in taken]
-    device = stored_device(DEVICE, "dummy", False, [*kept, *others])
+    device = stored_device(DEVICE, wanted.kind or "", bool(wanted.up), [*kept, *others])
     sets = []
     for family in config.families:
         name = set_name(Role.IPVS_IPS, family)
@@ -163,7 +163,13 @@ def _without_blocked(snapshot: Snapshot, state: State, config: Config) -> tuple[
     return state.updated(sets=sets if blocked else (), devices=[device]), blocked
 
 
-def _of_others(snapshot: Snapshot, config: Config) -> list[Any]:
+def with_others(device: Device, snapshot: Snapshot, config: Config) -> Device:
+    """The device with the addresses that it has of families that are not looked after."""
+    others = _of_others(snapshot, config)
+    return device.replace(addresses=[*device.addresses, *others]) if others else device
+
+
+def _of_others(snapshot: Snapshot, config: Config) -> list[DeviceAddress]:
     versions = {6 if family is Family.IPV6 else 4 for family in config.families}
     held = snapshot.devices.get(DEVICE)
     addresses = () if held is None else held.addresses

@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 
     from ipvskit.engine.state import State
     from ipvskit.kube.contribution import HealthCheck
+    from ipvskit.kube.iptables import Rules
     from ipvskit.kube.virtual import Drop
+    from ipvskit.model.address import Family
     from ipvskit.model.device import Device
+    from ipvskit.model.key import ServiceKey
+    from ipvskit.model.service import VirtualService
     from ipvskit.sets.definition import Set
 
 __all__ = ["Tracker"]
@@ -49,9 +53,28 @@ class Tracker:
         if config is not None and not isinstance(config, Config):
             raise InvalidConfig("config", config, "a kube.Config")
         config = config or Config()
+        self.config = config
         self._store = Store(config.scheduler)
-        self._families = {family: _Family(Site(node, config, family)) for family in config.families}
         self._taken = False
+        #: Whether there was a full listing: until then what is missing is not known to be absent.
+        self.listed = False
+        self._settle_in(node)
+
+    def _settle_in(self, node: Node) -> None:
+        self._node = node
+        self._families = {family: _Family(Site(node, self.config, family)) for family in self.config.families}
+        self._store.touched |= self._store.services.keys()
+
+    @property
+    def node(self) -> Node:
+        """The node that all is made for. Another one has everything computed anew, and `take` tells everything as new."""
+        return self._node
+
+    @node.setter
+    def node(self, node: Node) -> None:
+        if node != self._node:
+            self._settle_in(node)
+            self._taken = False
 
     def add(self, found: Any) -> None:  # noqa: ANN401 - one object or many, in any form
         """An object that is new or has changed; a List counts as its items."""
@@ -67,6 +90,7 @@ class Tracker:
         """All objects that there are; what is not among them is gone."""
         with paused():
             self._store.replace(objects)
+        self.listed = True
 
     def event(self, found: Mapping[str, Any]) -> None:
         """An event of a watch (`type` and `object`). Bookmarks count for nothing. Raises InvalidConfig for an error, upon which one lists anew."""
@@ -92,6 +116,28 @@ class Tracker:
             device = joined_device(family.device for family in self._families.values())
         self._taken = True
         return NodeChanges(found, device)
+
+    def wanted(self, keys: Iterable[ServiceKey]) -> dict[ServiceKey, VirtualService]:
+        """Of these, the virtual services that are wanted now."""
+        with paused():
+            self._refresh()
+        found = [
+            (key, self._families[key.family].merged.claims.get(key)) for key in keys if key.family in self._families
+        ]
+        return {key: claim.service for key, claim in found if claim is not None}
+
+    def drains(self, keys: Iterable[ServiceKey]) -> dict[ServiceKey, int]:
+        """Of these, those whose Services say how long (seconds) their real servers may keep connections."""
+        found = [
+            (key, self._families[key.family].merged.claims.get(key)) for key in keys if key.family in self._families
+        ]
+        return {key: claim.drain for key, claim in found if claim is not None and claim.drain is not None}
+
+    def rules(self) -> dict[Family, Rules]:
+        """What the iptables rules of each family depend on."""
+        with paused():
+            self._refresh()
+        return {name: family.rules() for name, family in self._families.items()}
 
     def states(self) -> NodeState:
         """What the node needs now."""
@@ -202,6 +248,11 @@ class _Family:
             set_name(role, self.site.family): SetChange(self._sets[role], tuple(added), tuple(removed))
             for role, (added, removed) in sorted(moved.items())
         }
+
+    def rules(self) -> Rules:
+        """What the iptables rules depend on now."""
+        filled = (role for role in Role if self.merged.entries[role])
+        return self.site.rules(filled, self.merged.drops)
 
     def _changed_rules(self) -> str | None:
         rules = frozenset(role for role in Role if self.merged.entries[role]), frozenset(self.merged.drops)
