@@ -17,6 +17,7 @@ from ipvskit.errors import (
     BulkFailed,
     Busy,
     ClosedError,
+    ConntrackNotAvailable,
     DaemonExists,
     DaemonNotFound,
     DeviceExists,
@@ -70,6 +71,8 @@ from ipvskit.netns import NetNS
 
 if _TYPE_CHECKING:
     from ipvskit import operations
+    from ipvskit.conntrack.client import Conntrack
+    from ipvskit.conntrack.report import FlowFailure, FlowReport
     from ipvskit.devices.client import Devices
     from ipvskit.devices.report import AddressFailure, AddressReport
     from ipvskit.engine.diff import diff
@@ -90,6 +93,7 @@ if _TYPE_CHECKING:
     from ipvskit.model.connection import Connection
     from ipvskit.model.daemon import DaemonRole, Info, SyncDaemon, Timeouts
     from ipvskit.model.device import Device
+    from ipvskit.model.flow import Flow
     from ipvskit.model.settype import SET_TYPES, SetType
     from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats, Totals
     from ipvskit.model.sysctl import SYSCTLS, Sysctl
@@ -101,6 +105,8 @@ if _TYPE_CHECKING:
 #: Imported when they are first asked for: making classes is most of what importing costs.
 _LATE = {
     "operations": ("operations",),
+    "conntrack.client": ("Conntrack",),
+    "conntrack.report": ("FlowFailure", "FlowReport"),
     "devices.client": ("Devices",),
     "devices.report": ("AddressFailure", "AddressReport"),
     "engine.diff": ("diff",),
@@ -121,6 +127,7 @@ _LATE = {
     "model.connection": ("Connection",),
     "model.daemon": ("DaemonRole", "Info", "SyncDaemon", "Timeouts"),
     "model.device": ("Device",),
+    "model.flow": ("Flow",),
     "model.settype": ("SET_TYPES", "SetType"),
     "model.status": ("RealServerStatus", "ServiceStatus", "Stats", "Totals"),
     "model.sysctl": ("SYSCTLS", "Sysctl"),
@@ -162,6 +169,8 @@ __all__ = [
     "Change",
     "ClosedError",
     "Connection",
+    "Conntrack",
+    "ConntrackNotAvailable",
     "DaemonExists",
     "DaemonKey",
     "DaemonNotFound",
@@ -185,6 +194,9 @@ __all__ = [
     "EntryRefused",
     "Failure",
     "Family",
+    "Flow",
+    "FlowFailure",
+    "FlowReport",
     "ForwardingMethod",
     "GuardRefused",
     "IPVSNotAvailable",
