@@ -6,7 +6,7 @@ Knows: the operations in the user's terms. Must not know: netlink, desired state
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ipvskit.conntrack.deleting import LOST, delete
 from ipvskit.conntrack.records import AF_INET, AF_INET6, FLOW, flow_record, flows_of
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Conntrack"]
 
 ATTEMPTS = 8
+
+#: Keys of a mapping: whichever of the forms its owner uses.
+_Place = TypeVar("_Place", bound="EndpointLike")
 
 _FAMILIES = {Family.IPV4: AF_INET, Family.IPV6: AF_INET6}
 
@@ -62,7 +65,7 @@ class Conntrack:
 
     def delete_stale(
         self,
-        destinations: Mapping[EndpointLike, Collection[EndpointLike]],
+        destinations: Mapping[_Place, Collection[EndpointLike]],
         ports: Mapping[int, Collection[EndpointLike]] | None = None,
         *,
         protocol: str = "udp",

@@ -8,7 +8,7 @@ Tables have hundreds of thousands of flows and few of them are stale, so no valu
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ipvskit.conntrack.records import (
     AF_INET,
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ipvskit.model.flow import Endpoint, EndpointLike
 
 __all__ = ["Rules", "rules_of"]
+
+_Place = TypeVar("_Place", bound="EndpointLike")
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ class Rules:
 
 
 def rules_of(
-    destinations: Mapping[EndpointLike, Collection[EndpointLike]],
+    destinations: Mapping[_Place, Collection[EndpointLike]],
     ports: Mapping[int, Collection[EndpointLike]],
     node_addresses: Collection[str | IPAddress] | None,
 ) -> dict[int, Rules]:

@@ -168,7 +168,7 @@ class FakeFlows:
         place = self._places.get(_directions(record)[1])
         if place is None or FLOW.unpack(record)[0] not in {0, FLOW.unpack(self._held[place])[0]}:
             return errno.ENOENT
-        for direction in _directions(self._held.pop(place)):
+        for direction in set(_directions(self._held.pop(place))):
             del self._places[direction]
         return 0
 
