@@ -20,6 +20,7 @@ HEADERS = (
     "ik_elements.h",
     "ik_ipset.h",
     "ik_rtnl.h",
+    "ik_conntrack.h",
 )
 # Free-threaded builds of CPython have no limited API.
 LIMITED_API = not sysconfig.get_config_var("Py_GIL_DISABLED")

@@ -12,6 +12,8 @@ Knows: the public names. Must not know: how anything is done.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ipvskit import operations
+    from ipvskit.conntrack.client import Conntrack
+    from ipvskit.conntrack.report import FlowFailure, FlowReport
     from ipvskit.devices.client import Devices
     from ipvskit.devices.report import AddressFailure, AddressReport
     from ipvskit.engine.diff import diff
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         BulkFailed,
         Busy,
         ClosedError,
+        ConntrackNotAvailable,
         DaemonExists,
         DaemonNotFound,
         DeviceExists,
@@ -84,6 +87,7 @@ if TYPE_CHECKING:
     from ipvskit.model.connection import Connection
     from ipvskit.model.daemon import DaemonRole, Info, SyncDaemon, Timeouts
     from ipvskit.model.device import Device
+    from ipvskit.model.flow import Flow
     from ipvskit.model.keep import KEEP
     from ipvskit.model.key import ServiceKey
     from ipvskit.model.real import ForwardingMethod, RealServer, Tunnel, TunnelType
@@ -100,6 +104,8 @@ if TYPE_CHECKING:
 #: Where the public names are.
 _LATE = {
     "operations": ("operations",),
+    "conntrack.client": ("Conntrack",),
+    "conntrack.report": ("FlowFailure", "FlowReport"),
     "devices.client": ("Devices",),
     "devices.report": ("AddressFailure", "AddressReport"),
     "engine.diff": ("diff",),
@@ -120,6 +126,7 @@ _LATE = {
         "BulkFailed",
         "Busy",
         "ClosedError",
+        "ConntrackNotAvailable",
         "DaemonExists",
         "DaemonNotFound",
         "DeviceExists",
@@ -172,6 +179,7 @@ _LATE = {
     "model.connection": ("Connection",),
     "model.daemon": ("DaemonRole", "Info", "SyncDaemon", "Timeouts"),
     "model.device": ("Device",),
+    "model.flow": ("Flow",),
     "model.keep": ("KEEP",),
     "model.key": ("ServiceKey",),
     "model.real": ("ForwardingMethod", "RealServer", "Tunnel", "TunnelType"),
@@ -218,6 +226,8 @@ __all__ = [
     "Change",
     "ClosedError",
     "Connection",
+    "Conntrack",
+    "ConntrackNotAvailable",
     "DaemonExists",
     "DaemonKey",
     "DaemonNotFound",
@@ -241,6 +251,9 @@ __all__ = [
     "EntryRefused",
     "Failure",
     "Family",
+    "Flow",
+    "FlowFailure",
+    "FlowReport",
     "ForwardingMethod",
     "GuardRefused",
     "IPVSNotAvailable",

@@ -11,7 +11,8 @@ Knows: what can go wrong, in the user's words. Must not know: which errno of whi
     │   │                                   SetNotFound, EntryNotFound
     │   ├── AlreadyExists                   ServiceExists, RealServerExists, DaemonExists, SetExists, EntryExists, DeviceExists
     │   ├── NotSupported                    IPVSNotAvailable, SchedulerNotAvailable, PersistenceEngineNotAvailable, SysctlNotAvailable,
-    │   │                                   IpsetNotAvailable, SetTypeNotAvailable, SetFeatureNotAvailable, DeviceKindNotAvailable
+    │   │                                   IpsetNotAvailable, SetTypeNotAvailable, SetFeatureNotAvailable, DeviceKindNotAvailable,
+    │   │                                   ConntrackNotAvailable
     │   ├── Busy                            SetReferenced, SetBusy
     │   ├── SetFull, SetLimitReached, SetTypeMismatch, EntryRefused, OptionNotEnabled
     │   ├── AddressNotUsable
@@ -46,6 +47,7 @@ __all__ = [
     "BulkFailed",
     "Busy",
     "ClosedError",
+    "ConntrackNotAvailable",
     "DaemonExists",
     "DaemonNotFound",
     "DeviceExists",
@@ -338,6 +340,10 @@ class SetFeatureNotAvailable(NotSupported):
 
 class DeviceKindNotAvailable(NotSupported):
     """The kernel makes no network devices of this kind, and its module could not be loaded."""
+
+
+class ConntrackNotAvailable(NotSupported):
+    """This kernel does not list the flows that it tracks, or its module for that could not be loaded."""
 
 
 class SchedulerNotAvailable(NotSupported):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    from ipvskit.conntrack.backend import ConntrackBackend
+    from ipvskit.conntrack.client import Conntrack
     from ipvskit.devices.backend import DevicesBackend
     from ipvskit.devices.client import Devices
     from ipvskit.engine.apply import OnError
@@ -36,7 +38,7 @@ __all__ = ["Kernel"]
 
 
 class Kernel:
-    """The kernel's load balancer, its sets and its network devices in one network namespace.
+    """The kernel's load balancer, its sets, its network devices and the flows that it tracks, in one network namespace.
 
     `netns` is None (the caller's own), a name as `ip netns` shows it, a path, a process id, or anything with a descriptor. `timeout` (seconds) bounds
     the wait for an answer, `patience` (seconds) how long to try again while another program holds a set.
@@ -53,6 +55,8 @@ class Kernel:
         self._transport: Transport | None = None
         self._devices: Devices | None = None
         self._devices_backend: DevicesBackend | None = None
+        self._conntrack: Conntrack | None = None
+        self._conntrack_backend: ConntrackBackend | None = None
         self._closed = False
         self._lock = threading.Lock()
         #: Real servers that this handle drains, since when, and with which weight before.
@@ -82,6 +86,11 @@ class Kernel:
         from ipvskit.devices.backend import KernelDevicesBackend
 
         return KernelDevicesBackend(self._netns, timeout=self._timeout)
+
+    def _open_conntrack(self) -> ConntrackBackend:
+        from ipvskit.conntrack.backend import KernelConntrackBackend
+
+        return KernelConntrackBackend(self._netns, timeout=self._timeout)
 
     def _own(self, name: str) -> Owner | None:
         from ipvskit.ipset.ownership import own
@@ -132,6 +141,20 @@ class Kernel:
                     self._devices = Devices(self._devices_backend)
         return self._devices
 
+    @property
+    def conntrack(self) -> Conntrack:
+        """The tracked flows. Where the kernel has none, its calls raise ConntrackNotAvailable."""
+        if self._closed:
+            raise ClosedError("this kernel handle is closed")
+        if self._conntrack is None:
+            from ipvskit.conntrack.client import Conntrack
+
+            with self._lock:
+                if self._conntrack is None:
+                    self._conntrack_backend = self._open_conntrack()
+                    self._conntrack = Conntrack(self._conntrack_backend)
+        return self._conntrack
+
     def snapshot(self, only: Iterable[Key | str] | Scope | None = None, *, ledger: Ledger | None = None) -> Snapshot:
         """What there is: virtual services with real servers, sets with entries, devices with addresses, settings, timeouts, sync daemons.
 
@@ -160,7 +183,7 @@ class Kernel:
         """Close sockets and let go of the namespace. Closing twice does nothing."""
         if not self._closed:
             self._closed = True
-            for opened in (self._backend, self._transport, self._devices_backend):
+            for opened in (self._backend, self._transport, self._devices_backend, self._conntrack_backend):
                 if opened is not None:
                     opened.close()
             self._netns.close()

@@ -169,10 +169,11 @@ class Connection:
             sock.exchange_from(messages, len(messages), first, count, self._timeout_ms)
             return sock.renumbered_reply(first), sock.reply_flags
 
-    def dump_into(self, receiver: _native.Receiver, message: bytearray) -> None:
-        """Ask for a dump with a message numbered 0; the receiver gets the answer as it arrives."""
+    def dump_into(self, receiver: _native.Receiver, message: bytearray) -> int:
+        """Ask for a dump with a message numbered 0; the receiver gets the answer as it arrives. Returns the reply's flags."""
         with self._transaction() as sock:
             sock.dump_into(receiver, message, self._take_sequence(1), self._timeout_ms)
+            return sock.reply_flags
 
     def exchange(
         self, encode: Encoder, count: int, take: Callable[[_native.Socket, int, int, int], None], portion: int = 0

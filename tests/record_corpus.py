@@ -4,7 +4,7 @@ Runs as root on a kernel with IPVS and ipset, in a namespace of its own; for eve
 
     .venv/bin/python -m tests.lab each -- .venv/bin/python -m tests.record_corpus
 
-With an argument, `ipvs`, `ipset` or `devices`, only that part.
+With an argument, `ipvs`, `ipset`, `devices` or `conntrack`, only that part.
 
 Knows: what to set up so that every attribute occurs. Must not know: how the C reads it (only its request encoder is used).
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ipvskit import Kernel, NetNS, RealServer, Set, SyncDaemon, Timeouts, VirtualService, _native
-from ipvskit._native import rtnl
+from ipvskit._native import conntrack, rtnl
 from ipvskit.devices.backend import KernelDevicesBackend
 from ipvskit.devices.records import Command as DeviceCommand
 from ipvskit.errors import KernelError
@@ -29,7 +29,8 @@ from ipvskit.ipvs import namespace_records, records
 from ipvskit.ipvs.records import NLM_F_DUMP, REQUEST_SIZE, Command
 from ipvskit.model.key import ServiceKey
 from ipvskit.testing.namespaces import TestNetNS
-from tests.unit import ipset_wire, wire
+from tests.unit import conntrack_wire, ipset_wire, wire
+from tests.unit.conntrack_wire import Planted
 
 CORPUS = Path(__file__).parents[1] / "csrc" / "fuzz" / "corpus"
 
@@ -395,9 +396,37 @@ def record_devices(netns: TestNetNS, kernel: Kernel, release: str) -> None:
         write("rtnl_requests", command.name.lower(), bytes([command + 1, 0, 4]) + rows)
 
 
+FLOWS = (
+    Planted("udp", ("10.0.0.9", 4000), ("192.0.2.10", 53), ("10.1.1.1", 5353)),
+    Planted("udp", ("10.0.0.9", 4001), ("192.0.2.10", 53), ("10.1.1.2", 5353), ("10.0.0.1", 61000), mark=0x12345678),
+    Planted("udp", ("2001:db8::9", 4000), ("2001:db8::10", 53), ("2001:db8:1::1", 5353)),
+    Planted("tcp", ("10.0.0.9", 4000), ("192.0.2.10", 80)),
+    Planted("sctp", ("10.0.0.9", 4000), ("192.0.2.10", 80)),
+)
+
+
+def record_flows(netns: TestNetNS, kernel: Kernel, release: str) -> None:
+    """Listings of tracked flows, whole and filtered, and refusals. `kernel` is not needed."""
+    del kernel
+    recorder = Recorder(netns, 12)
+    for flow in FLOWS:
+        recorder.send(conntrack_wire.new(flow), 1)
+    dumps = {"flows": (0, 0), "udp4": (2, 17), "udp6": (10, 17)}
+    for name, (family, protocol) in dumps.items():
+        question = conntrack.encode_dump(family, protocol)
+        question[8:12] = struct.pack("=I", 1)
+        write("conntrack_rows", f"{release}-{name}", b"".join(recorder.send(bytes(question), 1)))
+    # A filter without a family.
+    refused = conntrack_wire.message(conntrack_wire.GET, 0, bytes(question)[20:], flags=0x301)
+    write("conntrack_rows", f"{release}-refused", b"".join(recorder.send(refused, 1)))
+    listing = conntrack.Listing()
+    listing.feed((CORPUS / "conntrack_rows" / f"{release}-flows").read_bytes())
+    write("conntrack_requests", "flows", b"\x02\x11\x00\x04" + listing.rows())
+
+
 def main() -> None:
     release = ".".join(os.uname().release.split(".")[:2])
-    parts = {"ipvs": record_ipvs, "ipset": record_sets, "devices": record_devices}
+    parts = {"ipvs": record_ipvs, "ipset": record_sets, "devices": record_devices, "conntrack": record_flows}
     for name in sys.argv[1:] or parts:
         with TestNetNS() as netns, Kernel(netns) as kernel:
             parts[name](netns, kernel, release)

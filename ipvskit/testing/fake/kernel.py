@@ -17,6 +17,7 @@ from ipvskit.model.real import RealServer
 from ipvskit.netns import NetNS
 from ipvskit.testing.fake.backend import FakeBackend
 from ipvskit.testing.fake.devices import FakeDevices, FakeDevicesBackend
+from ipvskit.testing.fake.flows import FakeConntrackBackend, FakeFlows
 from ipvskit.testing.fake.ipset.adapter import Adapter, Names
 from ipvskit.testing.fake.ipset.kernel import FakeIpset
 from ipvskit.testing.fake.ipset.types import TYPES
@@ -30,6 +31,7 @@ from ipvskit.testing.fake.tables import HeldConnection, HeldReal, HeldService, P
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from ipvskit.conntrack.backend import ConntrackBackend
     from ipvskit.devices.backend import DevicesBackend
     from ipvskit.ipset.replacing import Owner
     from ipvskit.ipset.transport import Transport
@@ -53,6 +55,7 @@ class World(NamedTuple):
     sets: FakeIpset
     names: Names
     devices: FakeDevices
+    flows: FakeFlows
 
 
 class FakeKernel(Kernel):
@@ -93,7 +96,7 @@ class FakeKernel(Kernel):
             tables = Tables(known, ticks, frozenset(schedulers), frozenset(engines), devices.network)
             settings = Settings(known, cpus, sysctls or {}, tables.loaded)
             sets = FakeIpset(release, types=set_types, clock=clock)
-            self._world = World(tables, settings, Lies(), sets, Names(), devices)
+            self._world = World(tables, settings, Lies(), sets, Names(), devices, FakeFlows())
         self._tables = self._world.tables
 
     def _open_netns(self, netns: NetNSLike) -> NetNS:
@@ -108,6 +111,9 @@ class FakeKernel(Kernel):
     def _open_devices(self) -> DevicesBackend:
         return FakeDevicesBackend(self.links)
 
+    def _open_conntrack(self) -> ConntrackBackend:
+        return FakeConntrackBackend(self.flows)
+
     def _own(self, name: str) -> Owner | None:
         return self._world.names.own(name)
 
@@ -120,6 +126,11 @@ class FakeKernel(Kernel):
     def links(self) -> FakeDevices:
         """The network devices: lies about them, what other programs do."""
         return self._world.devices
+
+    @property
+    def flows(self) -> FakeFlows:
+        """The tracked flows: those that packets made, lies about them."""
+        return self._world.flows
 
     @property
     def names(self) -> Names:

@@ -1,0 +1,1 @@
+"""Tracked flows (conntrack), through ctnetlink."""
