@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, TypeVar
 
 from ipvskit.errors import InvalidConfig, KernelError, NamespaceNotFound, PermissionDenied
 
+# Programs that live for a moment import this: no `typing`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import subprocess
     from collections.abc import Callable, Iterable, Sequence
     from types import ModuleType, TracebackType
-    from typing import IO, Any, Protocol, Self
+    from typing import IO, Any, Protocol, Self, TypeVar
 
     class HasFileno(Protocol):
         """Anything with a descriptor."""
@@ -29,13 +30,13 @@ if TYPE_CHECKING:
     #: None: the caller's own; str: a name as `ip netns` shows it, or a path when it has a slash; int: a process id; or something open.
     NetNSLike = str | os.PathLike[str] | int | HasFileno | None
 
-__all__ = ["NetNS", "NetNSLike"]
+    T = TypeVar("T")
+
+__all__ = ["NetNS"]
 
 NAMED = "/run/netns"
 _OWN = "/proc/thread-self/ns/net"
 _LARGEST = 1 << 16
-
-T = TypeVar("T")
 
 
 class NetNS:
