@@ -165,7 +165,7 @@ class Applying:
         now = dict(wanted(changed))
         if not self._swept and plan.basis is not None:
             now |= wanted(key for key in plan.basis.services.keys_in_order if key.protocol == "udp")
-        places = {(key.address, key.port): _endpoints(now.get(key)) for key in changed | now.keys()}
+        places: dict[Any, Any] = {(key.address, key.port): _endpoints(now.get(key)) for key in changed | now.keys()}
         if not places:
             return
         try:

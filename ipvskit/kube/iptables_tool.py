@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self, get_args
 from ipvskit.errors import InvalidConfig, IpvskitError
 from ipvskit.kube.config import Variant
 from ipvskit.kube.iptables import CHAINS, document, jumps, removal
+from ipvskit.kube.iptables_text import same_rules
 from ipvskit.model.address import Family
 from ipvskit.netns import NetNS
 
@@ -119,9 +120,9 @@ class Iptables:
         """Whether MASQUERADE can choose ports at random."""
         return self.version >= _MODERN
 
-    def save(self, table: str) -> str:
-        """The rules of a table as text. It makes the kernel have the table."""
-        return self._output([f"{self.program}-save", "-t", table])
+    def save(self, table: str | None = None) -> str:
+        """The rules of a table as text, which makes the kernel have the table; None: of all tables that there are, and none is made."""
+        return self._output([f"{self.program}-save", *(() if table is None else ("-t", table))])
 
     def load(self, text: str) -> None:
         """Load a document, chains and rules that it does not name stay. An empty one does nothing."""
@@ -131,10 +132,19 @@ class Iptables:
         wait = ["-w", str(self._lock_wait)] if self.version >= _MODERN else []
         self._output([f"{self.program}-restore", "--noflush", *wait], text)
 
+    def missing(self, rules: Rules) -> str:
+        """The document that `ensure` would load now, "" where everything is as these rules have it."""
+        rules, present = self._possible(rules), self.save()
+        text = document(rules, present)
+        same = all(same_rules(text, present, table, chains) for table, chains in CHAINS.items())
+        return "" if same and not any(_jumps(present)) else text
+
+    def _possible(self, rules: Rules) -> Rules:
+        return rules if self.supports_random_fully else replace(rules, random_fully=False)
+
     def ensure(self, rules: Rules) -> None:
         """Have exactly these rules in our chains, and each jump to them once, wherever it stands. What others have stays."""
-        if not self.supports_random_fully:
-            rules = replace(rules, random_fully=False)
+        rules = self._possible(rules)
         for attempt in range(1, _ATTEMPTS + 1):
             present = self._present()
             try:
@@ -147,7 +157,8 @@ class Iptables:
 
     def remove(self) -> Removal:
         """Take out all that is ours in this variant; the answer's `kept` names chains that others' rules keep from going."""
-        found = removal(self.save("nat"), self.save("filter"))
+        present = self.save()
+        found = removal(present, present)
         self.load(found.document)
         return found
 
@@ -167,6 +178,7 @@ class Iptables:
         return f"Iptables({self.family.value!r}, variant={self._variant!r})"
 
     def _present(self) -> str:
+        # Both tables are about to be used.
         return "".join(self.save(table) for table in CHAINS)
 
     def _found(self) -> str:

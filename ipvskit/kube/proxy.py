@@ -15,7 +15,6 @@ from ipvskit.engine.state import State
 from ipvskit.errors import InvalidConfig, StalePlan
 from ipvskit.kube.applying import Applying
 from ipvskit.kube.config import Config
-from ipvskit.kube.health import HealthServers
 from ipvskit.kube.iptables_tool import Iptables
 from ipvskit.kube.planning import NodePlan, drain_of, looked_at, plan_sets, plan_stages, with_others
 from ipvskit.kube.tracker import Tracker
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from ipvskit.kube.applying import SyncReport
     from ipvskit.kube.changes import NodeChanges
     from ipvskit.kube.contribution import HealthCheck
+    from ipvskit.kube.health import HealthServers
     from ipvskit.kube.node import Node
     from ipvskit.model.address import Family
 
@@ -170,6 +170,9 @@ class Proxy:
             self._serve(report)
 
     def _serve(self, report: SyncReport) -> None:
+        # A web server is a lot to import for nodes without such Services.
+        from ipvskit.kube.health import HealthServers
+
         everything = [check for some in self._checks.values() for check in some]
         if self._health is None and everything:
             self._health = HealthServers(self._kernel.netns)
