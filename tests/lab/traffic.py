@@ -72,6 +72,10 @@ class Servers:
             own.listen(512)
         self._serve(_Served(name, own, "packets" if protocol == "udp" else "door"))
 
+    def reply(self, name: str, data: bytes, source: str) -> bytes:
+        """What the server of this name answers to a question from this address."""
+        return name.encode() + b" " + data
+
     def _serve(self, served: _Served) -> None:
         self._selector.register(served.socket, selectors.EVENT_READ, served)
 
@@ -94,7 +98,7 @@ class Servers:
         elif served.role == "packets":
             with contextlib.suppress(BlockingIOError, ConnectionError):
                 data, sender = served.socket.recvfrom(_LARGEST)
-                served.socket.sendto(served.name.encode() + b" " + data, sender)
+                served.socket.sendto(self.reply(served.name, data, sender[0]), sender)
         else:
             self._answer(served)
 
@@ -102,7 +106,7 @@ class Servers:
         try:
             data = served.socket.recv(_LARGEST)
             if data:
-                served.socket.sendall(served.name.encode() + b" " + data)
+                served.socket.sendall(self.reply(served.name, data, served.socket.getpeername()[0]))
                 return
         except BlockingIOError:
             return
@@ -134,13 +138,14 @@ class Servers:
 
 
 class Line:
-    """A client's open conversation."""
+    """A client's open conversation. `source` is the client's address as the last answer has it, where servers tell it."""
 
     _numbers = itertools.count()
 
     def __init__(self, own: socket.socket) -> None:
         self._socket = own
         self._question = ""
+        self.source = ""
         self.address: str = own.getsockname()[0]
         self.port: int = own.getsockname()[1]
 
@@ -152,16 +157,24 @@ class Line:
     def say(self, text: str = "") -> None:
         """Put a question: the text and a number."""
         self._question = f"{text}{next(self._numbers)}"
-        self._socket.sendall(self._question.encode())
+        self._socket.sendall(self.request(self._question))
 
     def hear(self) -> str:
         """Who answers the question that was put last."""
         got = self._socket.recv(_LARGEST).decode()
         if not got:
             raise ConnectionResetError("the server closed the connection")
+        return self.understand(got, self._question)
+
+    def request(self, question: str) -> bytes:
+        """What is sent for a question."""
+        return question.encode()
+
+    def understand(self, got: str, question: str) -> str:
+        """The server's name in an answer. Raises Trouble when it is the answer to something else."""
         name, _, back = got.partition(" ")
-        if back != self._question:
-            raise Trouble(f"asked {self._question!r}, got {got!r}")
+        if back != question:
+            raise Trouble(f"asked {question!r}, got {got!r}")
         return name
 
     def patience(self, seconds: float) -> None:
@@ -187,6 +200,9 @@ class Client:
     A target is written as a service's key ("10.200.0.1:80/tcp"). A source is an address, or address and port.
     """
 
+    #: What its conversations are.
+    line: type[Line] = Line
+
     def __init__(self, netns: NetNS, *, timeout: float = 5.0) -> None:
         self._netns = netns
         self._timeout = timeout
@@ -208,7 +224,7 @@ class Client:
         except BaseException:
             own.close()
             raise
-        return Line(own)
+        return self.line(own)
 
     def ask(self, target: ServiceKey | str, **how: Any) -> str:
         """Who answers one new connection. Raises OSError."""
