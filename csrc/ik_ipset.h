@@ -105,6 +105,7 @@ struct ik_ipset_batch {
     uint32_t message; /* bytes that a message may have */
     uint32_t options; /* bits of present that are sent */
     uint32_t libipset; /* not 0: what libipset sends for a text: no prefix as long as the address, and as many elements in a message as it puts there */
+    uint32_t line;     /* elements of a message are numbered from the number behind this */
     char name[IK_NAME];
 };
 enum { IK_IPSET_MESSAGE_MAX = 65024 };

@@ -326,7 +326,7 @@ static size_t put_message(struct encoder *encoder, size_t start, size_t count, u
     size_t most = message + batch->message;
     size_t end = writer->capacity < most ? writer->capacity : most;
     size_t wanted = batch->single && count > 1 ? 1 : count;
-    while (done < wanted && put_element(encoder, start + done, (uint32_t)done + 1, writer, end)) {
+    while (done < wanted && put_element(encoder, start + done, batch->line + (uint32_t)done + 1, writer, end)) {
         done++;
     }
     if (nest != 0) {

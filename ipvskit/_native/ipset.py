@@ -71,10 +71,12 @@ def encode_elements(
     most: int = 1024,
     options: int = 0xFFFFFFFF,
     libipset: bool = False,
+    line: int = 0,
 ) -> tuple[int, int, list[int]]:
     """As many elements as fit, in messages numbered from 0: (how many, bytes, the number of each message's first element).
 
-    `libipset`: with the prefixes and in the portions in which libipset sends them, whose messages have 4096 bytes.
+    `libipset`: with the prefixes and in the portions in which libipset sends them, whose messages have 4096 bytes. Elements of a message are numbered
+    from `line` + 1.
     """
     batch = ffi.new(
         "struct ik_ipset_batch *",
@@ -85,6 +87,7 @@ def encode_elements(
             "message": message,
             "options": options,
             "libipset": libipset,
+            "line": line,
             "name": name,
         },
     )

@@ -42,7 +42,9 @@ COMMANDS = {
 }
 
 #: Programs with a command line of their own, which gets all words behind the name.
-PROGRAMS: dict[str, tuple[str, str]] = {}
+PROGRAMS: dict[str, tuple[str, str]] = {
+    "ipset": ("ipvskit.cli.ipset", "sets of addresses, as the program ipset has it"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
