@@ -210,7 +210,7 @@ def _difference(one: Sequence[int], other: Sequence[int]) -> int:
 
 def _real_difference(one: Sequence[int], other: Sequence[int]) -> int:
     # The family does not count, but for how much of the other's address is looked at.
-    return _difference(one[1:], other[1:]) if one[0] == AF_INET6 else _difference(one[1::5], other[1::5])
+    return _difference(one[1:], other[1:]) if one[0] == AF_INET6 else _difference(one[1::4], other[1::4])
 
 
 def _sorted(

@@ -1,0 +1,685 @@
+"""Command lines of ipvsadm(8) for comparisons.
+
+Knows: the tool's options. Must not know: what they should lead to.
+"""
+
+from __future__ import annotations
+
+__all__ = ["LISTS", "STORIES", "TABLE"]
+
+#: Something of everything.
+TABLE = """
+    -A -t 192.0.2.1:80
+    -a -t 192.0.2.1:80 -r 10.0.0.1:8080 -m -w 3 -x 100 -y 50
+    -a -t 192.0.2.1:80 -r 10.0.0.1:8081 -m -w 0
+    -a -t 192.0.2.1:80 -r 10.0.0.10 -g -w 65535
+    -a -t 192.0.2.1:80 -r 10.0.0.9 -w 2147483647 -x 2147483647
+    -a -t 192.0.2.1:80 -r 10.0.1.1 -i
+    -a -t 192.0.2.1:80 -r 10.0.1.2 -i --tun-type ipip
+    -a -t 192.0.2.1:80 -r 10.0.1.3 -i --tun-type gue --tun-port 6080
+    -a -t 192.0.2.1:80 -r 10.0.1.4 -i --tun-type gue --tun-port 65535 --tun-csum
+    -a -t 192.0.2.1:80 -r 10.0.1.5 -i --tun-type gue --tun-port 1 --tun-remcsum
+    -a -t 192.0.2.1:80 -r 10.0.1.6 -i --tun-type gre --tun-csum
+    -a -t 192.0.2.1:80 -r 10.0.1.7 -i --tun-type gre --tun-nocsum
+    -a -t 192.0.2.1:80 -r 2001:db8::7 -i --tun-type gre
+    -a -t 192.0.2.1:80 -r 200.0.0.1 -m
+    -A -t 200.0.2.1:443 -s sh -b sh-port,sh-fallback -p
+    -A -t 192.0.2.2:443 -s sh -b flag-3 -p 60 -M 255.255.255.0
+    -A -t 192.0.2.3:443 -s mh -b mh-port -p 2678400 -M 255.0.255.0
+    -A -t 192.0.2.4:443 -s mh -b mh-fallback,mh-port
+    -A -t 192.0.2.5:443 -s rr -b flag-1,flag-2,flag-3
+    -A -t 192.0.2.6:0 -s wrr -p
+    -a -t 192.0.2.6:0 -r 10.0.0.1 -m
+    -A -u 192.0.2.1:53 -s rr -o
+    -a -u 192.0.2.1:53 -r 10.0.0.1:53 -m
+    -A -u 192.0.2.1:5060 -s rr -p 5 --pe sip
+    -A -u 192.0.2.2:5060 -s rr --pe sip
+    -A --sctp-service 192.0.2.1:80 -s lc
+    -a --sctp-service 192.0.2.1:80 -r 127.0.0.1:22 -m
+    -A -t [2001:db8::1]:80 -s rr
+    -a -t [2001:db8::1]:80 -r [2001:db8::2]:8080 -m
+    -a -t [2001:db8::1]:80 -r [2001:db8::2]:22 -m
+    -a -t [2001:db8::1]:80 -r 10.0.0.3 -i
+    -A -t [2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535 -s rr -p 360 -M 64
+    -a -t [2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535 -r [2001:db8:ffff:ffff:ffff:ffff:ffff:fffe]:65535 -m
+    -A -u [::ffff:10.0.0.1]:53 -s rr -p 1
+    -A -u [::10.0.0.1]:53 -s rr
+    -A -f 1
+    -a -f 1 -r 10.0.0.1:0 -m
+    -a -f 1 -r 10.0.0.1:22 -m
+    -a -f 1 -r 10.0.0.2 -g
+    -A -f 7 -6 -p 10 -M 96 -o
+    -a -f 7 -6 -r [2001:db8::3]:80 -m
+    -A -f 2147483648
+    -A -f 4294967295 -6
+"""
+
+#: Ways to list that table.
+LISTS = """
+    -L
+    -l
+    --list
+    -Ln
+    -L -n
+    -L --numeric
+    -Ln --nosort
+    -Ln --sort
+    -L --stats
+    -Ln --stats
+    -Ln --stats --exact
+    -LnX --stats
+    -Ln --rate
+    -Ln --rate -X
+    -Ln --stats --rate
+    -Ln --rate --thresholds
+    -Ln --thresholds
+    -L --thresholds
+    -Ln --persistent-conn
+    -Ln --thresholds --persistent-conn
+    -L --persistent-conn
+    -Ln --tun-info
+    -L --tun-info
+    -Ln --tun-info --persistent-conn
+    -Ln --nosort --stats --exact
+    -Ln --syncid 5
+    -Ln -t 192.0.2.1:80
+    -L -t 192.0.2.1:80
+    -L -t 192.0.2.1:http --stats
+    -Ln -t 192.0.2.1:80 --rate
+    -Ln -t 192.0.2.1:80 --thresholds --nosort
+    -Ln -t 192.0.2.1:80 --persistent-conn
+    -Ln -t 192.0.2.1:80 --tun-info
+    -Ln -u 192.0.2.1:53
+    -Ln --udp-service=192.0.2.1:53
+    -Ln --sctp-service 192.0.2.1:80
+    -Ln -t [2001:db8::1]:80
+    -Ln -t 192.0.2.6
+    -Ln -f 1
+    -Ln -f 7 -6
+    -Ln -f 7
+    -Ln -f 4294967295 -6
+    -Ln -t 192.0.2.99:80
+    -Ln -t [2001:db8::99]:80
+    -Lc
+    -Lnc
+    -Lnc --persistent-conn
+    -Lnc --exact --nosort
+    -Lnc --tun-info
+    -L --timeout
+    -Ln --timeout
+    -L --daemon
+    -S
+    -Sn
+    --save
+    --save --numeric
+    -L --timeout --stats
+    -L --daemon --rate
+    -L -c --thresholds
+    -L --timeout --persistent-conn
+    -L --timeout --daemon
+    -L -c --timeout
+    -L -c -t 192.0.2.1:80
+    -L -t 192.0.2.1:80 --daemon
+    -L -r 10.0.0.1
+    -L -s rr
+    -L -w 3
+    -L -o
+    -L --mcast-ttl 3
+    -S --stats
+    -S -t 192.0.2.1:80
+    -S -c
+""".strip().splitlines()
+LISTS = [line.strip() for line in LISTS]
+
+STORIES = {
+    "help": """
+        -h
+        --help
+        -v
+        --version
+        -h -q
+        -v foo
+        -hA
+        -A -h
+        -A -v
+    """,
+    "no command": """
+        -n
+        -q
+        --bogus
+        foo
+        ''
+        -
+        --
+        -- -L
+        --list=foo
+        -t 10.0.0.1:80 -A
+        -t
+        --tcp-service
+        -6
+        --start-daemon
+        --stop-daemon
+        foo -Ln
+        -Lq
+        --=x
+        ---
+        -=
+    """,
+    "words that cannot be read": """
+        -A -t 10.0.0.1:80 -q
+        -A -t 10.0.0.1:80 -nq
+        -A -t
+        -A --tcp-service
+        -A -t 10.0.0.1:80 -s
+        -A -t 10.0.0.1:80 --numeric=1
+        -A -t 10.0.0.1:80 --sort=
+        -A -t 10.0.0.1:80 --bogus=1
+        -A --tcp 10.0.0.1:80
+        -A -t 10.0.0.1:80 --=
+        -L --numer
+        -A -t 10.0.0.1:80 foo
+        -A -t 10.0.0.1:80 -
+        -A -t 10.0.0.1:80 ''
+        -A -t 10.0.0.1:80 -- -s
+        -A -- -t 10.0.0.1:80
+        foo -A -t 10.0.0.1:80
+        -A foo -q
+    """,
+    "more than one command": """
+        -A -D
+        -A -t 10.0.0.1:80 -D
+        -AD -t 10.0.0.1:80
+        -L -L
+        -Ll
+        -C -C
+        -A -t 10.0.0.1:80 --list
+        -L --set
+        -L --start-daemon master
+        -L --stop-daemon bogus
+        -R -R
+        -S -R
+        -RS
+    """,
+    "options twice": """
+        -A -t 10.0.0.1:80 -t 10.0.0.1:80
+        -A -t 10.0.0.1:80 -u 10.0.0.1:80
+        -A -t 10.0.0.1:80 -f 1
+        -A -f 1 --sctp-service 10.0.0.1:80
+        -A -t 10.0.0.1:80 -s rr -s rr
+        -A -t 10.0.0.1:80 -p -p
+        -A -t 10.0.0.1:80 -p 1 -M 255.0.0.0 -M 255.0.0.0
+        -A -u 10.0.0.1:80 -o --ops
+        -A -u 10.0.0.1:80 --pe sip --pe sip
+        -A -u 10.0.0.1:80 -b sh-port -b sh-port
+        -a -t 10.0.0.1:80 -r 10.0.0.1 -r 10.0.0.2
+        -a -t 10.0.0.1:80 -r 10.0.0.1 -m -m
+        -a -t 10.0.0.1:80 -r 10.0.0.1 -m -i
+        -a -t 10.0.0.1:80 -r 10.0.0.1 -gi
+        -a -t 10.0.0.1:80 -r 10.0.0.1 -w 1 -w 1
+        -a -t 10.0.0.1:80 -r 10.0.0.1 -x 1 -x 1
+        -a -t 10.0.0.1:80 -r 10.0.0.1 -y 1 -y 1
+        -a -t 10.0.0.1:80 -r 10.0.0.1 -i --tun-type ipip --tun-type ipip
+        -a -t 10.0.0.1:80 -r 10.0.0.1 -i --tun-port 1 --tun-port 1
+        -a -t 10.0.0.1:80 -r 10.0.0.1 -i --tun-csum --tun-csum
+        -L -n -n
+        -Lnn
+        -L -c -c
+        -L --timeout --timeout
+        -L --daemon --daemon
+        -L --stats --stats
+        -L --rate --rate
+        -L --thresholds --thresholds
+        -L --persistent-conn --persistent-conn
+        -L --tun-info --tun-info
+        -L --nosort --nosort
+        -L --sort --sort -n
+        -L -X --exact
+        --start-daemon master --syncid 1 --syncid 1
+        --start-daemon master --mcast-interface a --mcast-interface a
+        --start-daemon master --mcast-group 224.0.0.1 --mcast-group 224.0.0.1
+        --start-daemon master --mcast-port 1 --mcast-port 1
+        --start-daemon master --mcast-ttl 1 --mcast-ttl 1
+        --start-daemon master --sync-maxlen 1 --sync-maxlen 1
+        -A -f 1 -6 -6
+    """,
+    "options that are missing": """
+        -A
+        -A -s rr
+        -E
+        -D
+        -a
+        -a -t 10.0.0.1:80
+        -a -r 10.0.0.1
+        -e -t 10.0.0.1:80
+        -d -t 10.0.0.1:80
+        -d
+    """,
+    "options that do not go with the command": """
+        -A -t 10.0.0.1:80 -n
+        -A -t 10.0.0.1:80 -c
+        -A -t 10.0.0.1:80 -r 10.0.0.1
+        -A -t 10.0.0.1:80 -m
+        -A -t 10.0.0.1:80 -w 1
+        -A -t 10.0.0.1:80 -x 1
+        -A -t 10.0.0.1:80 -y 1
+        -A -t 10.0.0.1:80 --mcast-interface lo
+        -A -t 10.0.0.1:80 --timeout
+        -A -t 10.0.0.1:80 --daemon
+        -A -t 10.0.0.1:80 --stats
+        -A -t 10.0.0.1:80 --rate
+        -A -t 10.0.0.1:80 --thresholds
+        -A -t 10.0.0.1:80 --persistent-conn
+        -A -t 10.0.0.1:80 --nosort
+        -A -t 10.0.0.1:80 --sort
+        -A -t 10.0.0.1:80 --syncid 1
+        -A -t 10.0.0.1:80 --exact
+        -A -t 10.0.0.1:80 --mcast-group 224.0.0.1
+        -A -t 10.0.0.1:80 --mcast-port 1
+        -A -t 10.0.0.1:80 --mcast-ttl 1
+        -A -t 10.0.0.1:80 --sync-maxlen 1
+        -A -t 10.0.0.1:80 --tun-info
+        -A -t 10.0.0.1:80 --tun-type gue
+        -A -t 10.0.0.1:80 --tun-port 1
+        -A -t 10.0.0.1:80 --tun-nocsum
+        -A -t 10.0.0.1:80 --tun-csum
+        -A -t 10.0.0.1:80 --tun-remcsum
+        -A -t 10.0.0.1:80 --tun-remcsum -n
+        -D -t 10.0.0.1:80 -s rr
+        -D -t 10.0.0.1:80 -p
+        -C -n
+        -C -t 10.0.0.1:80
+        -a -t 10.0.0.1:80 -r 10.0.0.1 -s rr
+        -a -t 10.0.0.1:80 -r 10.0.0.1 -p
+        -d -t 10.0.0.1:80 -r 10.0.0.1 -m
+        -d -t 10.0.0.1:80 -r 10.0.0.1 -w 1
+        -d -t 10.0.0.1:80 -r 10.0.0.1 --tun-type ipip
+        -R -n
+        -Z -n
+        -Z -s rr
+        -S -X
+        --set 1 2 3 -n
+        --start-daemon master -n
+        --start-daemon master -t 10.0.0.1:80
+        --stop-daemon master --mcast-interface lo
+        --stop-daemon master --mcast-ttl 3
+    """,
+    "services": """
+        -A -t 10.0.0.1:80
+        -A -t 10.0.0.1:80
+        -A -t 10.0.0.1:80 -s rr
+        -A -t 10.0.0.1
+        -A -t 10.0.0.1:0
+        -A -t 10.0.0.1 -p
+        -A -u 10.0.0.1:80 -o
+        -A -t 10.0.0.1:81 -o
+        -A --sctp-service 10.0.0.1:81 -o
+        -A -f 1 -o
+        -A -t 10.0.0.1:82 -s bogus
+        -A -t 10.0.0.1:82 -s ''
+        -A -t 10.0.0.1:83 -s abcdefghijklmnopqrstuvwxyz
+        -A -t 10.0.0.1:83 -s none
+        -A -t 10.0.0.1:84 --pe bogus
+        -A -t 10.0.0.1:84 --pe sip
+        -A -t 10.0.0.1:85 --pe ''
+        -A -t 10.0.0.1:86 --pe abcdefghijklmnopqrstuvwxyz
+        -E -t 10.0.0.1:80 -s rr -p 5 -M 255.255.0.0
+        -E -t 10.0.0.1:80
+        -E -t 10.0.0.1:80 -s bogus
+        -E -t 10.0.0.9:80
+        -E -t 10.0.0.1:84
+        -Ln
+        -D -t 10.0.0.1:80
+        -D -t 10.0.0.1:80
+        -D -t 10.0.0.1
+        -D -f 1
+        -D -f 1
+        -Ln
+        -C
+        -C
+        -Ln
+    """,
+    "all schedulers": """
+        -A -t 10.0.0.1:1 -s rr
+        -A -t 10.0.0.1:2 -s wrr
+        -A -t 10.0.0.1:3 -s lc
+        -A -t 10.0.0.1:4 -s wlc
+        -A -t 10.0.0.1:5 -s lblc
+        -A -t 10.0.0.1:6 -s lblcr
+        -A -t 10.0.0.1:7 -s dh
+        -A -t 10.0.0.1:8 -s sh
+        -A -t 10.0.0.1:9 -s sed
+        -A -t 10.0.0.1:10 -s nq
+        -A -t 10.0.0.1:11 -s fo
+        -A -t 10.0.0.1:12 -s ovf
+        -A -t 10.0.0.1:13 -s mh
+        -Ln
+        -L
+        -S
+    """,
+    "places of services": """
+        -A -t 10.0.0.1:http
+        -A -t 10.0.0.1:domain
+        -A -u 10.0.0.1:domain
+        -A -t 10.0.0.1:bogus
+        -A --sctp-service 10.0.0.1:http
+        -A -t localhost:80
+        -A -t nosuch.invalid:80
+        -A -t 10.1:81
+        -A -t 0x0a.0.0.1:82
+        -A -t 0x0a000001:83
+        -A -t 167772161:84
+        -A -t 012.0.0.1:85
+        -A -t '10.0.0.1 x:86'
+        -A -t 10.0.0.1:+87
+        -A -t '10.0.0.1: 88'
+        -A -t '10.0.0.1:89 '
+        -A -t 10.0.0.1:-1
+        -A -t 10.0.0.1:65535
+        -A -t 10.0.0.1:65536
+        -A -t 10.0.0.1:99999999999999999999999
+        -A -t 10.0.0.1:
+        -A -t 10.0.0.1:0090
+        -A -t 10.0.0.1:0x50
+        -A -t :80
+        -A -t ''
+        -A -t 80
+        -A -t 10.0.0.256:80
+        -A -t [2001:db8::1]:80
+        -A -t [2001:db8::1]:http
+        -A -t [2001:db8::1]
+        -A -t [2001:db8::1]80
+        -A -t [2001:db8::1
+        -A -t 2001:db8::1
+        -A -t 2001:db8::1 -p
+        -A -t 2001:db8::1:80
+        -A -t [2001:DB8::0:2]:80
+        -A -t [10.0.0.1]:91
+        -A -t [10.0.0.1:92]:93
+        -A -t []:80
+        -A -t [::]:80
+        -A -t [::1%lo]:80
+        -A -t 0.0.0.0:80
+        -A -t 255.255.255.255:80
+        -A -t 224.0.0.1:80
+        -A -t fe80::1%lo -p
+        -A -tcp 10.0.0.1:80
+        -A -t=10.0.0.1:94
+        -A -t10.0.0.1:95
+        -At 10.0.0.1:96
+        -At10.0.0.1:97
+        -A --tcp-service=10.0.0.1:98
+        -Ln
+        -L
+    """,
+    "firewall marks": """
+        -A -f 1
+        -A -f 1 -6
+        -A -f 0
+        -A -f -1
+        -A -f 4294967295
+        -A -f 4294967296
+        -A -f 99999999999999999999
+        -A -f 0x10
+        -A -f 1x
+        -A -f ' 2'
+        -A -f +3
+        -A -f ''
+        -A -f 007
+        -A -6 -f 8
+        -A -t 10.0.0.1:80 -6
+        -A -6
+        -6 -A -f 1
+        -A --fwmark-service=9 --ipv6 -p -M 64
+        -A -f 10 -M 64 -6 -p
+        -A -f 11 -M 255.255.0.0 -p
+        -A -f 12 -p -6 -M 0
+        -A -f 12 -p -6 -M 129
+        -a -f 1 -r 10.0.0.1 -m
+        -a -f 1 -r 10.0.0.1:80 -g
+        -a -f 1 -r 10.0.0.1:http -m
+        -a -f 1 -r [2001:db8::1] -m
+        -a -f 1 -6 -r [2001:db8::1]:80 -m
+        -a -f 1 -r [2001:db8::1]:81 -6 -m
+        -a -f 1 -r 10.0.0.1 -6 -i
+        -Ln
+        -Z -f 1
+        -Z -f 1 -6
+        -Z -f 99
+        -Sn
+        -E -f 1 -s rr
+        -d -f 1 -r 10.0.0.1:80
+        -D -f 4294967295
+        -Ln
+    """,
+    "persistence": """
+        -A -t 10.0.0.1:80 -p
+        -A -t 10.0.0.2:80 -p -s rr
+        -A -t 10.0.0.3:80 -p 1
+        -A -t 10.0.0.4:80 -p1
+        -A -t 10.0.0.5:80 -p=2
+        -A -t 10.0.0.6:80 --persistent=3
+        -A -t 10.0.0.7:80 --persistent 2678400
+        -A -t 10.0.0.8:80 -p 2678401
+        -A -t 10.0.0.8:80 -p 0
+        -A -t 10.0.0.8:80 -p -1
+        -A -t 10.0.0.8:80 -p-1
+        -A -t 10.0.0.8:80 -p x
+        -A -t 10.0.0.8:80 -p ''
+        -A -t 10.0.0.8:80 --persistent=
+        -A -t 10.0.0.8:80 -p -
+        -A -t 10.0.0.8:80 -p --
+        -A -t 10.0.0.9:80 -p 5 -M 255.255.255.0
+        -A -t 10.0.0.10:80 -p 5 -M 24
+        -A -t 10.0.0.11:80 -p 5 -M 0
+        -A -t 10.0.0.12:80 -p 5 -M 255.0.255.0
+        -A -t 10.0.0.13:80 -p 5 -M bogus.invalid
+        -A -t 10.0.0.13:80 -p 5 -M localhost
+        -A -t 10.0.0.14:80 -p 5 -M ''
+        -A -t 10.0.0.15:80 -M 255.255.0.0
+        -A -M 255.255.0.0 -t 10.0.0.16:80 -p
+        -A -t 10.0.0.17:80 -p 5 -M 255.255.255.255
+        -A -t [2001:db8::1]:80 -p -M 64
+        -A -t [2001:db8::2]:80 -p -M 128
+        -A -t [2001:db8::3]:80 -p -M 0
+        -A -t [2001:db8::3]:80 -p -M 129
+        -A -t [2001:db8::3]:80 -p -M x
+        -A -t [2001:db8::3]:80 -p -M '  64x'
+        -A -t [2001:db8::4]:80 -p -M 4294967360
+        -A -t [2001:db8::5]:80 -p -M 99999999999999999999
+        -A -t [2001:db8::5]:80 -p -M -99999999999999999999
+        -A -t [2001:db8::5]:80 -p -M 255.255.0.0
+        -A -M 255.255.0.0 -t [2001:db8::6]:80 -p
+        -A -M 64 -t [2001:db8::7]:80 -p
+        -A -t [2001:db8::8]:80 -M 64
+        -Ln
+        -Sn
+    """,
+    "flags of schedulers": """
+        -A -t 10.0.0.1:80 -s sh -b sh-port
+        -A -t 10.0.0.2:80 -b sh-port -s sh
+        -A -t 10.0.0.3:80 -s sh -b sh-fallback,sh-port
+        -A -t 10.0.0.4:80 -s mh -b mh-port,mh-fallback
+        -A -t 10.0.0.5:80 -s mh -b sh-port
+        -A -t 10.0.0.5:80 -s rr -b sh-port
+        -A -t 10.0.0.5:80 -b sh-port
+        -A -t 10.0.0.5:80 -s sh -b mh-port
+        -A -t 10.0.0.5:80 -s sh -b mh-fallback
+        -A -t 10.0.0.5:80 -s sh -b flag-1,bogus
+        -A -t 10.0.0.5:80 -s sh -b flag-1,mh-port
+        -A -t 10.0.0.5:80 -s sh -b flag-1
+        -A -t 10.0.0.6:80 -s sh -b flag-3
+        -A -t 10.0.0.7:80 -s rr -b flag-1,flag-2,flag-3
+        -A -t 10.0.0.8:80 -b flag-2
+        -A -t 10.0.0.9:80 -s rr -b ''
+        -A -t 10.0.0.10:80 -s rr -b ',flag-1,,flag-2,'
+        -A -t 10.0.0.11:80 -s rr -b 'flag-1 '
+        -A -t 10.0.0.12:80 --sched-flags=sh-port --scheduler=sh
+        -A -t 10.0.0.13:80 -s mh -b sh-port -n
+        -E -t 10.0.0.1:80 -s sh
+        -E -t 10.0.0.2:80 -s mh -b mh-port
+        -Ln
+        -Sn
+    """,
+    "real servers": """
+        -A -t 10.0.0.1:80
+        -a -t 10.0.0.1:80 -r 10.1.0.1
+        -a -t 10.0.0.1:80 -r 10.1.0.1
+        -a -t 10.0.0.1:80 -r 10.1.0.1:81
+        -a -t 10.0.0.1:80 -r 10.1.0.1:81 -m
+        -a -t 10.0.0.1:80 -r 10.1.0.1:http -m
+        -a -t 10.0.0.1:80 -r 10.1.0.2:bogus -m
+        -a -t 10.0.0.1:80 -r localhost -m
+        -a -t 10.0.0.1:80 -r 80 -m
+        -a -t 10.0.0.1:80 -r '' -m
+        -a -t 10.0.0.1:80 -r :81 -m
+        -a -t 10.0.0.1:80 -r 10.1.0.3:0 -m
+        -a -t 10.0.0.1:80 -r 224.0.0.1 -m
+        -a -t 10.0.0.1:80 -r 0.0.0.0 -m
+        -a -t 10.0.0.1:80 -r 255.255.255.255 -m
+        -a -t 10.0.0.1:80 -r [fe80::1]:80 -i
+        -a -t 10.0.0.1:80 -r [2001:db8::1]:80 -m
+        -a -t 10.0.0.1:80 -r [2001:db8::1]:80 -i
+        -a -t 10.0.0.1:80 -r [2001:db8::2] -i
+        -a -t 10.0.0.1:80 -r 2001:db8::2 -i
+        -a -t 10.0.0.9:80 -r 10.1.0.1
+        -a -r 10.1.0.4 -t 10.0.0.1:80
+        -a -r 10.1.0.5 -t 10.0.0.1:80 -m
+        -a -r 10.1.0.6:8080 -t 10.0.0.1:80 -m
+        -a -r 10.1.0.7:http -t 10.0.0.1:80 -m
+        -a -t 10.0.0.1:80 -r 10.1.0.8 -w 0
+        -a -t 10.0.0.1:80 -r 10.1.0.9 -w 65536
+        -a -t 10.0.0.1:80 -r 10.1.0.10 -w 2147483647
+        -a -t 10.0.0.1:80 -r 10.1.0.11 -w 2147483648
+        -a -t 10.0.0.1:80 -r 10.1.0.11 -w -1
+        -a -t 10.0.0.1:80 -r 10.1.0.11 -w x
+        -a -t 10.0.0.1:80 -r 10.1.0.11 -w ''
+        -a -t 10.0.0.1:80 -r 10.1.0.11 -w ' +7'
+        -a -t 10.0.0.1:80 -r 10.1.0.12 -x 100 -y 10
+        -a -t 10.0.0.1:80 -r 10.1.0.13 -x 10 -y 100
+        -a -t 10.0.0.1:80 -r 10.1.0.13 -y 100
+        -a -t 10.0.0.1:80 -r 10.1.0.13 -x 2147483648
+        -a -t 10.0.0.1:80 -r 10.1.0.13 -x x
+        -a -t 10.0.0.1:80 -r 10.1.0.13 -y -1
+        -a -t 10.0.0.1:80 -r 10.1.0.13 -x 2147483647 -y 2147483647
+        -Ln
+        -Ln --thresholds
+        -e -t 10.0.0.1:80 -r 10.1.0.12
+        -e -t 10.0.0.1:80 -r 10.1.0.12 -i -w 9
+        -e -t 10.0.0.1:80 -r 10.1.0.99
+        -e -t 10.0.0.9:80 -r 10.1.0.1
+        -e -t 10.0.0.1:80 -r 10.1.0.1:81 -m -w 4
+        -e -t 10.0.0.1:80 -r [2001:db8::1] -i -w 7
+        -d -t 10.0.0.1:80 -r 10.1.0.1
+        -d -t 10.0.0.1:80 -r 10.1.0.1
+        -d -t 10.0.0.1:80 -r 10.1.0.1:81
+        -d -t 10.0.0.1:80 -r [2001:db8::1]
+        -d -t 10.0.0.1:80 -r [2001:db8::2]:80
+        -d -t 10.0.0.9:80 -r 10.1.0.1
+        -Ln
+        -Ln --thresholds
+        -Sn
+    """,
+    "tunnels": """
+        -A -t 10.0.0.1:80
+        -a -t 10.0.0.1:80 -r 10.1.0.1 -i
+        -a -t 10.0.0.1:80 -r 10.1.0.2 -i --tun-type ipip
+        -a -t 10.0.0.1:80 -r 10.1.0.3 -i --tun-type ipip --tun-port 1
+        -a -t 10.0.0.1:80 -r 10.1.0.3 -i --tun-type ipip --tun-nocsum
+        -a -t 10.0.0.1:80 -r 10.1.0.3 -i --tun-csum
+        -a -t 10.0.0.1:80 -r 10.1.0.3 -i --tun-remcsum
+        -a -t 10.0.0.1:80 -r 10.1.0.3 -i --tun-port 1
+        -a -t 10.0.0.1:80 -r 10.1.0.3 -i --tun-type gue
+        -a -t 10.0.0.1:80 -r 10.1.0.3 -i --tun-type gue --tun-port 0
+        -a -t 10.0.0.1:80 -r 10.1.0.3 -i --tun-type gue --tun-port 65536
+        -a -t 10.0.0.1:80 -r 10.1.0.3 -i --tun-type gue --tun-port x
+        -a -t 10.0.0.1:80 -r 10.1.0.3 -i --tun-type gue --tun-port 6080
+        -a -t 10.0.0.1:80 -r 10.1.0.4 -i --tun-type gue --tun-port 6080 --tun-nocsum
+        -a -t 10.0.0.1:80 -r 10.1.0.5 -i --tun-type gue --tun-port 6080 --tun-csum
+        -a -t 10.0.0.1:80 -r 10.1.0.6 -i --tun-type gue --tun-port 6080 --tun-remcsum
+        -a -t 10.0.0.1:80 -r 10.1.0.7 -i --tun-type gue --tun-port 6080 --tun-csum --tun-remcsum
+        -a -t 10.0.0.1:80 -r 10.1.0.7 -i --tun-type gue --tun-port 6080 --tun-nocsum --tun-csum
+        -a -t 10.0.0.1:80 -r 10.1.0.7 -i --tun-type gre
+        -a -t 10.0.0.1:80 -r 10.1.0.8 -i --tun-type gre --tun-csum
+        -a -t 10.0.0.1:80 -r 10.1.0.9 -i --tun-type gre --tun-nocsum
+        -a -t 10.0.0.1:80 -r 10.1.0.10 -i --tun-type gre --tun-remcsum
+        -a -t 10.0.0.1:80 -r 10.1.0.10 -i --tun-type gre --tun-port 7
+        -a -t 10.0.0.1:80 -r 10.1.0.10 -i --tun-type gre --tun-csum --tun-nocsum
+        -a -t 10.0.0.1:80 -r 10.1.0.10 -i --tun-type bogus
+        -a -t 10.0.0.1:80 -r 10.1.0.10 -m --tun-type gre
+        -a -t 10.0.0.1:80 -r 10.1.0.10 -g --tun-csum
+        -a -t 10.0.0.1:80 -r 10.1.0.10 --tun-port 5
+        -a -t 10.0.0.1:80 -r 10.1.0.10 --tun-remcsum
+        -a -t 10.0.0.1:80 -r [2001:db8::1] -i --tun-type gue --tun-port 6080
+        -Ln --tun-info
+        -Sn
+        -e -t 10.0.0.1:80 -r 10.1.0.3 -i
+        -e -t 10.0.0.1:80 -r 10.1.0.4 -m --tun-type gue --tun-port 1
+        -e -t 10.0.0.1:80 -r 10.1.0.5 -g -w 2
+        -Ln --tun-info
+    """,
+    "zero": """
+        -A -t 10.0.0.1:80
+        -Z
+        -Z -t 10.0.0.1:80
+        -Z -t 10.0.0.2:80
+        -Z -t 0.0.0.0
+        -Z -t 0.0.0.0:0
+        -Z -u 10.0.0.1:80
+        -Z -f 1
+        --zero -t [2001:db8::1]:80
+        --zero --tcp-service 10.0.0.1:http
+    """,
+    "timeouts": """
+        -L --timeout
+        --set 100 200 300
+        -L --timeout
+        --set 0 0 0
+        --set 0 0 1
+        -L --timeout
+        --set 1
+        --set 1 2
+        --set 1 2 3 4
+        --set
+        --set x 2 3
+        --set 1 2678400 3
+        --set 1 2678401 3
+        --set 1 2 -- -3
+        --set -- 1 2 3
+        --set ' 4' +5 6
+        --set 1 2 ''
+        7 --set 8 9
+        -L --timeout
+    """,
+    "daemons that do not start": """
+        --start-daemon bogus
+        --stop-daemon bogus
+        --start-daemon=bogus
+        --start-daemon ''
+        --start-daemon master
+        --start-daemon master --mcast-interface nosuch
+        --start-daemon master --mcast-interface ''
+        --start-daemon master --mcast-interface abcdefghijklmnopqrstuvwxyz
+        --start-daemon master --mcast-interface lo
+        --start-daemon backup --syncid 256
+        --start-daemon backup --syncid -1
+        --start-daemon backup --syncid x
+        --start-daemon master --mcast-group 10.0.0.1
+        --start-daemon master --mcast-group bogus
+        --start-daemon master --mcast-group 2001:db8::1
+        --start-daemon master --mcast-group :bogus
+        --start-daemon master --mcast-group 224.0.1
+        --start-daemon master --mcast-group ''
+        --start-daemon master --mcast-port 0
+        --start-daemon master --mcast-port 65536
+        --start-daemon master --mcast-ttl 0
+        --start-daemon master --mcast-ttl 256
+        --start-daemon master --sync-maxlen 0
+        --start-daemon master --sync-maxlen 65508
+        --start-daemon master --sync-maxlen x
+        --stop-daemon master
+        --stop-daemon backup
+        --stop-daemon=master
+        --stop-daemon master backup
+        -L --daemon
+    """,
+}

@@ -1,0 +1,410 @@
+"""`ipvskit ipvsadm` beside ipvsadm(8): every option, every message, every list; output, status and what is in the kernel afterwards are the same.
+
+Knows: the tool's command line. Must not know: how ours works.
+"""
+
+from __future__ import annotations
+
+import random
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import ipvskit as ik
+from tests.examples import NIGHTLY, examples
+from tests.kernel.ipvsadm_support import Pair, fresh_pair, our, settle, their
+from tests.kernel.ipvsadm_texts import LISTS, STORIES, TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.ipvs
+
+COMMON: dict[str, Any] = {"deadline": None, "print_blob": True, "suppress_health_check": list(HealthCheck)}
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with fresh_pair() as pair:
+        yield pair
+
+
+def told(story: str) -> Iterator[str]:
+    return (line.strip() for line in story.strip().splitlines())
+
+
+# --- written by hand ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_story_ends_alike(pair: Pair, name: str) -> None:
+    for line in told(STORIES[name]):
+        pair.both(line)
+        if NIGHTLY:
+            pair.check()
+
+
+def test_without_any_words_everything_is_listed(pair: Pair) -> None:
+    pair.both("-A -t 10.0.0.1:80")
+    assert b"TCP  10.0.0.1:http wlc\n" in pair.same([]).out
+
+
+@pytest.mark.parametrize("options", LISTS)
+def test_lists_are_alike(table: Pair, options: str) -> None:
+    table.same(options)
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[Pair]:
+    """A namespace with something of everything; how it came there is compared as well."""
+    with fresh_pair() as pair:
+        for line in told(TABLE):
+            assert pair.both(line).status == 0, line
+        yield pair
+
+
+def test_what_the_tool_cannot_make_is_listed_alike(pair: Pair) -> None:
+    with ik.Kernel(pair.theirs) as kernel:
+        tunnels = [f"10.0.0.{n} forwarding=tunnel tunnel={t}" for n, t in enumerate(["gue:1+csum+remcsum"], 1)]
+        reals = [*tunnels, "10.0.0.9 forwarding=bypass", "10.0.0.10 forwarding=local"]
+        kernel.ipvs.add_service(ik.VirtualService("192.0.2.1:80/tcp", scheduler="none", reals=reals))
+        kernel.ipvs.add_service(ik.VirtualService("192.0.2.2:80/tcp", scheduler="sh", scheduler_flags=["flag-3"]))
+    for options in ("-Ln", "-Ln --tun-info", "-Ln --stats", "-Ln --thresholds"):
+        pair.same(options)
+    with ik.Kernel(pair.theirs) as kernel:
+        kernel.ipvs.delete_real("192.0.2.1:80/tcp", "10.0.0.1")
+    pair.same("-Sn")
+    with ik.Kernel(pair.theirs) as one, ik.Kernel(pair.ours) as other:
+        one.ipvs.flush()
+        other.ipvs.flush()
+
+
+def test_addresses_and_marks_beyond_the_middle_are_sorted_alike(pair: Pair) -> None:
+    chance = random.Random(7)
+    with ik.Kernel(pair.theirs) as kernel:
+        places = [IPv4Address(chance.randrange(1 << 24, 0xDF000000)) for _ in range(60)]
+        keys = [f"{place}:{chance.randrange(1, 65536)}/{chance.choice(['tcp', 'udp'])}" for place in places]
+        keys += [f"fwmark:{chance.randrange(1, 1 << 32)}/{chance.choice(['v4', 'v6'])}" for _ in range(30)]
+        keys += [f"[{chance.randrange(1, 9)}001:db8::{chance.randrange(0x10000):x}:1]:80/tcp" for _ in range(20)]
+        mixed = [*(f"{place}:80" for place in places), *(f"[{n}001::{n}]:80" for n in range(1, 10))]
+        chance.shuffle(mixed)
+        reals = [f"{place} forwarding=tunnel" for place in mixed if not place.startswith(("127.", "[f"))]
+        kernel.ipvs.add_services(ik.VirtualService(key, scheduler="rr") for key in dict.fromkeys(keys))
+        kernel.ipvs.add_service(ik.VirtualService("192.0.2.1:80/sctp", scheduler="rr"))
+        kernel.ipvs.bulk(ik.operations.AddReal.of("192.0.2.1:80/sctp", real) for real in reals)
+        for options in ("-Ln", "-Sn", "-Ln --nosort", "-Ln --sctp-service 192.0.2.1:80", "-Ln --nosort --tun-info"):
+            pair.same(options)
+        kernel.ipvs.flush()
+
+
+def test_a_table_of_many_pieces_is_listed_alike(pair: Pair) -> None:
+    with ik.Kernel(pair.theirs) as kernel:
+        reals = [f"10.1.{n // 250}.{n % 250 + 1}:80" for n in range(400)]
+        services = [ik.VirtualService(f"10.0.{n // 250}.{n % 250 + 1}:80/tcp", scheduler="rr") for n in range(500)]
+        services[7] = services[7].replace(reals=reals)
+        kernel.ipvs.add_services(services).raise_for_failures()
+        pair.same("-Ln")
+        pair.same("-Sn")
+        pair.same("-Ln -t 10.0.0.8:80")
+        kernel.ipvs.flush()
+
+
+def test_daemons(pair: Pair) -> None:
+    for namespace in (pair.theirs, pair.ours):
+        namespace.ip(
+            "link add d0 type dummy",
+            "addr add 10.9.9.9/24 dev d0",
+            "link set d0 up",
+            "addr add 2001:db8::9/64 dev d0 nodad",
+        )
+    master = (
+        "--mcast-interface d0 --syncid 7 --sync-maxlen 1000 --mcast-group 224.0.0.99 --mcast-port 9000 --mcast-ttl 3"
+    )
+    pair.both(f"--start-daemon master {master}")
+    pair.both(f"--start-daemon master {master}")
+    pair.both("--start-daemon backup --mcast-interface d0 --mcast-group ff02::7")
+    pair.both("--start-daemon backup --mcast-interface nosuch")
+    settle()
+    assert pair.both("-L --daemon").out.startswith(
+        b"master sync daemon (mcast=d0, syncid=7, maxlen=1000, group=224.0.0.99"
+    )
+    pair.check()
+    pair.both("-A -t 10.0.0.1:80")
+    pair.both("-a -t 10.0.0.1:80 -r [2001:db8::1] -i")
+    pair.both("--stop-daemon master --syncid 99")
+    pair.both("--stop-daemon master")
+    pair.both("-L --daemon")
+    pair.both("--stop-daemon backup")
+    pair.both("--stop-daemon backup")
+    pair.both("-L --daemon")
+
+
+def test_a_daemon_that_never_ran_is_stopped(pair: Pair) -> None:
+    """The kernel may swallow the answer, and then the tool waits for ever; so only ours is asked."""
+    pair.ours.ip("link add d0 type dummy", "addr add 10.9.9.9/24 dev d0", "link set d0 up")
+    for _ in range(3):
+        assert our(pair.ours, ["--start-daemon", "master", "--mcast-interface", "d0"]) == (0, b"", b"")
+        assert our(pair.ours, ["--stop-daemon", "master"]) == (0, b"", b"")
+        assert our(pair.ours, ["-L", "--daemon"]) == (0, b"", b"")
+
+
+# --- restoring ----------------------------------------------------------------------------------------------------------------------
+
+GOOD = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1 -m -w 3\n-a -t 10.0.0.1:80 -r 10.1.0.2:81 -m\n"
+RESTORED = {
+    "nothing": "",
+    "good": GOOD,
+    "blank lines and the tool's name": "\n  \nipvsadm -A -t 10.0.0.1:80\n\n\tipvsadm\n-a -t 10.0.0.1:80 ipvsadm -r 10.0.0.2 -m\n",
+    "other blanks": "-A\t-t  10.0.0.1:80 \r\n -a -t 10.0.0.1:80\t-r 10.0.0.2\r\n",
+    "no line break at the end": GOOD + "-A -u 10.0.0.1:53",
+    "one blank at the end": GOOD + "-A -u 10.0.0.1:53 ",
+    "blanks at the end": GOOD + "-A -u 10.0.0.1:53  ",
+    "a tab and a blank at the end": GOOD + "-A -u 10.0.0.1:53\t ",
+    "only blanks at the end": GOOD + "   ",
+    "refusals in between": GOOD + GOOD + "-D -t 10.0.0.9:80\n-A -u 10.0.0.1:53\n",
+    "a refusal at the end": GOOD + "-A -u 10.0.0.1:53\n-d -u 10.0.0.1:53 -r 10.0.0.4\n",
+    "a comment": GOOD + "# -A -u 10.0.0.1:53\n-A -u 10.0.0.1:54\n",
+    "a comment behind a command": GOOD + "-A -u 10.0.0.1:53 # hello\n-A -u 10.0.0.1:54\n",
+    "something that is wrong": GOOD + "-D -t 10.0.0.9:80\n-A -u 10.0.0.1\n-A -u 10.0.0.1:54\n",
+    "a wrong value": GOOD + "-a -t 10.0.0.1:80 -r 10.1.0.3 -m -w x\n-A -u 10.0.0.1:54\n",
+    "an unknown option": GOOD + "-A -u 10.0.0.1:53 --bogus\n-A -u 10.0.0.1:54\n",
+    "an unknown option at the end": GOOD + "-A -u 10.0.0.1:53 --bogus\n",
+    "an unknown option after a refusal": GOOD + GOOD + "-A -u 10.0.0.1:53 --bogus\n-D -t 10.0.0.9:80\n",
+    "an unknown command": GOOD + "-A -u 10.0.0.1:53\n--bogus\n-A -u 10.0.0.1:54\n",
+    "an option too much": GOOD + "-A -u 10.0.0.1:53 -w 3\n-A -u 10.0.0.1:54\n",
+    "lists in between": GOOD + "-Ln\n-A -u 10.0.0.1:53\n-Ln --stats\n-Sn\n-L --timeout\n-D -t 10.0.0.1:80\n-Ln\n",
+    "a list that fails": GOOD + "-Ln -t 10.0.0.7:80\n-A -u 10.0.0.1:53\n",
+    "help in between": GOOD + "-h\n-A -u 10.0.0.1:53\n",
+    "the version in between": GOOD + "-v\n-A -u 10.0.0.1:53\n",
+    "restoring while restoring": GOOD + "-R\n-A -u 10.0.0.1:53\n",
+    "flush, zero, timeouts": GOOD + "-C\n-A -u 10.0.0.1:53\n-Z\n--set 10 20 30\n-Z -u 10.0.0.1:53\n",
+    "attached values": "-At 10.0.0.1:80 -srr\n-a -t=10.0.0.1:80 -r10.1.0.1:80 -mw5 -x=7 --l-threshold=3\n",
+    "repeated options": GOOD + "-a -t 10.0.0.1:80 -r 10.1.0.5 -m -i\n-A -u 10.0.0.1:53\n",
+    "a popt substitution": "-A -t 10.0.0.1:80 -s !#:+ rr\n-A -t 10.0.0.2:80 -s rr\n",
+    "names": "-A -t localhost:http -s rr\n-a -t localhost:http -r 10.0.0.7 -m\n-A -t nosuch.invalid:80\n",
+    "bytes that are no text": "-A -t 10.0.0.1:80 -s r\xe9\n-A -t 10.0.0.1:81 \xa0\n",
+    "vertical tabs are no blanks": "-A -t 10.0.0.1:80 -s rr\v\n-A -t 10.0.0.2:80\f-s rr\n",
+}
+
+
+@pytest.mark.parametrize("name", RESTORED)
+def test_restoring_ends_alike(pair: Pair, name: str) -> None:
+    pair.both("-R", RESTORED[name].encode("latin-1"))
+
+
+def test_what_either_saves_the_other_restores(table: Pair, pair: Pair) -> None:
+    for words in (["-S"], ["-Sn"]):
+        saved = their(table.theirs, words).out.replace(b" -b \n", b"\n")
+        assert saved == our(table.theirs, words).out.replace(b" -b \n", b"\n")
+        pair.both("-C")
+        pair.both("-R", b"".join(line for line in saved.splitlines(True) if b"-f -" not in line))
+        pair.check()
+        assert our(pair.ours, ["-Ln"]).out.count(b"\n") > 20
+
+
+# --- random sequences ---------------------------------------------------------------------------------------------------------------
+
+ADDRESSES = [
+    "10.0.0.1",
+    "10.0.0.2",
+    "192.0.2.1",
+    "224.0.0.1",
+    "255.255.255.255",
+    "0.0.0.0",
+    "1.2",
+    "localhost",
+    "[2001:db8::1]",
+    "2001:db8::1",
+    "x",
+]
+PORTS = ["", ":80", ":443", ":0", ":http", ":65536", ":", ":x", ":+5", ":-1"]
+NUMBERS = [
+    "0",
+    "1",
+    "7",
+    "300",
+    "65535",
+    "65536",
+    "2147483647",
+    "2147483648",
+    "-1",
+    "+3",
+    " 4",
+    "x",
+    "",
+    "99999999999999999999",
+]
+
+
+def places() -> st.SearchStrategy[str]:
+    return st.builds(str.__add__, st.sampled_from(ADDRESSES), st.sampled_from(PORTS))
+
+
+def with_value(option: str, values: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
+    apart = values.map(lambda value: [option, value])
+    joined = values.map(lambda value: [f"{option}={value}"])
+    return st.one_of(apart, apart, joined)
+
+
+SERVICE = st.one_of(
+    with_value("-t", places()),
+    with_value("-t", places()),
+    with_value("--udp-service", places()),
+    with_value("--sctp-service", places()),
+    with_value("-f", st.sampled_from(["1", "7", "2147483648", "4294967295", "0", "-1", "x"])),
+    st.sampled_from([["-f", "1", "-6"], ["-6", "-f", "1"], ["-6"]]),
+)
+SERVICE_OPTIONS = st.one_of(
+    with_value("-s", st.sampled_from(["rr", "wlc", "sh", "mh", "none", "bogus", "", "abcdefghijklmnopqrst"])),
+    st.sampled_from(
+        [["-p"], ["-p", "60"], ["-p0"], ["--persistent=2678400"], ["-p", "2678401"], ["-p", "x"], ["-o"], ["--ops"]]
+    ),
+    with_value(
+        "-M",
+        st.sampled_from(["255.255.255.0", "24", "64", "128", "129", "0", "-1", "64x", "x", "255.0.255.0", "0.0.0.0"]),
+    ),
+    with_value("--pe", st.sampled_from(["sip", "bogus", ""])),
+    with_value(
+        "-b", st.sampled_from(["sh-port", "sh-port,sh-fallback", "mh-port", "flag-1,flag-3", "flag-2,,", "x", ""])
+    ),
+)
+REAL_OPTIONS = st.one_of(
+    st.sampled_from([["-m"], ["-g"], ["-i"], ["--masquerading"], ["--ipip"], ["--gatewaying"], ["-mi"]]),
+    with_value("-w", st.sampled_from(NUMBERS)),
+    with_value("-x", st.sampled_from(NUMBERS)),
+    with_value("--l-threshold", st.sampled_from(NUMBERS)),
+    with_value("--tun-type", st.sampled_from(["ipip", "gue", "gre", "x"])),
+    with_value("--tun-port", st.sampled_from(NUMBERS)),
+    st.sampled_from([["--tun-csum"], ["--tun-nocsum"], ["--tun-remcsum"]]),
+)
+ODD = st.sampled_from(
+    [
+        ["-q"],
+        ["--bogus"],
+        ["-n"],
+        ["--exact"],
+        ["x"],
+        ["--"],
+        ["-"],
+        ["-L"],
+        ["-h"],
+        ["--stats"],
+        ["-w"],
+        ["--numeric=1"],
+        [""],
+    ]
+)
+
+
+@st.composite
+def command_lines(draw: st.DrawFn) -> list[str]:
+    """Mostly something that makes sense, often with something that is wrong with it."""
+    kind = draw(st.sampled_from("AAAAAEDaaaaaaedLZ"))
+    words: list[list[str]] = []
+    if kind in "AEDaedLZ" and draw(st.integers(0, 9)) < (9 if kind not in "LZ" else 4):
+        words.append(draw(SERVICE))
+    if kind in "aed":
+        words.append(draw(with_value("-r", places())))
+    if kind in "AE":
+        words += draw(st.lists(SERVICE_OPTIONS, max_size=3))
+    if kind in "ae":
+        words += draw(st.lists(REAL_OPTIONS, max_size=4))
+    if kind == "L":
+        words.append(
+            draw(
+                st.sampled_from(
+                    [
+                        ["-n"],
+                        ["-n", "--stats"],
+                        ["--rate", "-n"],
+                        ["-n", "--tun-info"],
+                        ["--timeout"],
+                        ["-nX", "--stats"],
+                    ]
+                )
+            )
+        )
+    if draw(st.integers(0, 7)) == 0:
+        words.append(draw(ODD))
+    if draw(st.integers(0, 5)) == 0:
+        words = draw(st.permutations(words))
+    return [f"-{kind}", *(word for some in words for word in some)]
+
+
+@settings(max_examples=examples(16), **COMMON)
+@given(lines=st.lists(command_lines(), min_size=6, max_size=14))
+def test_random_command_lines_end_alike(lines: list[list[str]]) -> None:
+    with fresh_pair() as pair:
+        for words in lines:
+            pair.both(words)
+        pair.check()
+        pair.same("-Ln")
+        pair.same("-S")
+
+
+@settings(max_examples=examples(30), **COMMON)
+@given(lines=st.lists(command_lines(), max_size=30), rest=st.sampled_from(["", " ", "  ", "\n", "-C"]))
+def test_random_files_are_restored_alike(lines: list[list[str]], rest: str) -> None:
+    text = "".join(" ".join(words) + "\n" for words in lines) + rest
+    with fresh_pair() as pair:
+        pair.both("-R", text)
+
+
+# --- traffic ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_connections_and_counters_are_shown_alike() -> None:
+    from tests.lab import site as lab
+
+    with lab.opened(2) as site:
+        director: Any = site.topology.director.netns
+        assert isinstance(director, type(director))
+        plain = site.add("rr", weights=(1, 1))
+        six = site.add("rr", key=site.key(6), weights=(1, 1))
+        sticky = site.add("rr", weights=(1, 1), persistence_timeout=300)
+        datagrams = site.add("rr", key=site.key(4, "udp"), weights=(1, 1))
+        for key in (plain, six, sticky, datagrams):
+            site.client.count(key, 3)
+        with site.client.held(plain, 4), site.client.held(six, 2), site.client.held(sticky, 2):
+            lab.eventually(lambda: site.ipvs.service_status(plain).stats.connections, 7)
+            lab.eventually(lambda: site.ipvs.service_status(datagrams).stats.connections, 3)
+            for options in (
+                "-Ln",
+                "-Ln --stats",
+                "-Ln --stats --exact",
+                "-Ln --thresholds",
+                "-Ln --persistent-conn",
+                "-L --stats",
+            ):
+                unmoved(site, options)
+            for options in ("-Lnc", "-Lc", "-Lnc --persistent-conn"):
+                unmoved(site, options)
+
+
+def unmoved(site: Any, options: str) -> None:
+    """Both in the same second, before and behind which the tool says the same."""
+    namespace = site.topology.director.netns
+    for _ in range(30):
+        before, ours, after = (run(namespace, options.split()) for run in (their, our, their))
+        if before == after:
+            break
+    assert ours == before == after
+    assert ours.out.count(b"\n") > 5
+
+
+def test_data_of_a_persistence_engine_is_shown_alike() -> None:
+    from tests.kernel.test_traffic_numbers import invitation
+    from tests.lab import site as lab
+
+    with lab.opened(2) as site:
+        key = site.key(4, "udp")
+        site.add("rr", key=key, weights=(1, 1), persistence_timeout=60, persistence_engine="sip")
+        for call in ("a84b4c76e66710@example", "b"):
+            with site.client.open(key) as line:
+                line.ask(invitation(call))
+        unmoved(site, "-Lnc --persistent-conn")
+        unmoved(site, "-Lc --persistent-conn")
+        unmoved(site, "-Ln")
