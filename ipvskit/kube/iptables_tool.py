@@ -72,7 +72,8 @@ class IptablesNotAvailable(IptablesFailed):
 class Iptables:
     """The tools of one family, run in one network namespace (None: the caller's own). Any thread may call.
 
-    `variant` is "legacy", "nft" or "auto": the one in which Kubernetes has chains already, and where both or none have, the system's default.
+    `variant` is "legacy", "nft" or "auto": the one in which Kubernetes has chains already, and where both or none have, the system's default, unless
+    only the other one works on this kernel.
     `lock_wait` (seconds) is how long a tool waits while another one changes rules, `timeout` (seconds) how long it may take in all.
     Methods raise IptablesFailed, IptablesNotAvailable, PermissionDenied. Use it with `with`, or call `close()`.
     """
@@ -190,7 +191,24 @@ class Iptables:
             except IptablesFailed:
                 # It is not installed, or this kernel has no part for it.
                 texts[variant] = ""
-        return variant_of(texts["nft"], texts["legacy"])
+        return variant_of(texts["nft"], texts["legacy"]) or self._working()
+
+    def _working(self) -> str:
+        """Nobody has rules yet: the system's default if the kernel has a part for it, else the other variant if that is better off."""
+        default = "nft" if "nf_tables" in self._output([_PROGRAMS[self.family], "--version"]) else "legacy"
+        other = "legacy" if default == "nft" else "nft"
+        return other if not self._works(default) and self._works(other) else ""
+
+    def _works(self, variant: str) -> bool:
+        """Whether a chain can be made: asked in a namespace of its own, because tools list tables that they could not make."""
+        with NetNS.create() as elsewhere:
+            there = Iptables(self.family, elsewhere, variant=variant, timeout=self._timeout)  # type: ignore[arg-type] # one of them
+            with there:
+                try:
+                    there.load("*nat\n:KUBE-PROBE - [0:0]\nCOMMIT\n")
+                except IptablesFailed:
+                    return False
+        return True
 
     def _output(self, command: Sequence[str], text: str = "") -> str:
         done = self._run(command, text)

@@ -1,11 +1,11 @@
 """Which virtual services on a node are ours, after a restart too.
 
-Knows: that what we made is written down in the kernel itself, in the addresses of kube-ipvs0 and in the sets. Must not know: what is wanted now.
+Knows: that what we made is written down in the kernel itself, in the sets. Must not know: what is wanted now.
 
-kube-proxy took the whole table for its own, but for `excludeCIDRs`. Here a virtual service is ours if its address is on kube-ipvs0, or a set of ours
-names it: cluster IPs, external IPs and load balancers with address, protocol and port, node ports where the address is the node's own. Entries are
-taken out of sets only after the virtual services that they name, so a process that is killed leaves nothing that is nobody's. The same holds of
-what kube-proxy left behind, which has the same device and sets.
+kube-proxy took the whole table for its own, but for `excludeCIDRs`. Here a virtual service is ours if a set of ours names it: cluster IPs, external
+IPs and load balancers with address, protocol and port, node ports where the address is the node's own. That its address is on kube-ipvs0 does not
+count: others may serve other ports of it. Entries go into sets before the virtual services that they name are made, and are taken out after those
+are gone, so a process that is killed leaves nothing that is nobody's. The same holds of what kube-proxy left behind, which has the same sets.
 """
 
 from __future__ import annotations
@@ -48,12 +48,6 @@ class _Known:
     def __init__(self, snapshot: Snapshot, config: Config) -> None:
         self._excluded = _numbers(config.exclude_cidrs)
         self._owned = _numbers(config.owned_vips)
-        self._bound = {
-            (one.version, int(one.ip))
-            for name, device in snapshot.devices.items()
-            if name == DEVICE
-            for one in device.addresses
-        }
         self._own = {
             (one.version, int(one.ip))
             for name, device in snapshot.devices.items()
@@ -75,7 +69,7 @@ class _Known:
         version, number = place = address.version, int(address)
         if _within(self._excluded, version, number):
             return False
-        if place in self._bound or _within(self._owned, version, number):
+        if _within(self._owned, version, number):
             return True
         entry = f"{address},{key.protocol}:{key.port}"
         if any(entry in entries for entries in self._exact[key.family]):

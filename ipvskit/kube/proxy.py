@@ -170,11 +170,11 @@ class Proxy:
             self._serve(report)
 
     def _serve(self, report: SyncReport) -> None:
-        # A web server is a lot to import for nodes without such Services.
-        from ipvskit.kube.health import HealthServers
-
         everything = [check for some in self._checks.values() for check in some]
         if self._health is None and everything:
+            # A web server is a lot to import for nodes without such Services.
+            from ipvskit.kube.health import HealthServers
+
             self._health = HealthServers(self._kernel.netns)
         if self._health is not None:
             report.unserved = tuple(self._health.update(everything))
