@@ -72,7 +72,7 @@ def seldom(draw: st.DrawFn) -> bool:
 _ANNOTATIONS: Mapping[str, st.SearchStrategy[str]] = {
     "scheduler": one("wlc", "mh", "mh", "sh", "rr", "", "much-too-long-a-name"),
     "sched-flags": one("mh-port,mh-fallback", "sh-fallback", "flag-3", "mh-fallback", "odd"),
-    "weight": one("7", "0", "65535", "100", "65536", "-1", "x"),
+    "weight": one("7", "0", "65535", "100", "2147483648", "-1", "x"),
     "drain-seconds": one("30", "0", "3600", "-1", "soon"),
     "forwarding": one("direct-route", "tunnel", "masquerade", "bypass"),
 }

@@ -68,7 +68,7 @@ def annotation(thing: Object, name: str) -> Any:
 
 def weight_of(thing: Object) -> int | None:
     text = annotation(thing, "weight")
-    if text is not None and re.fullmatch("[0-9]{1,5}", text) and int(text) <= 65535:
+    if text is not None and re.fullmatch("[0-9]{1,10}", text) and int(text) < 2**31:
         return int(text)
     return None
 
@@ -107,12 +107,17 @@ def merge(
             continue
         for sighting in _sightings(one, port.get("name") or "", port.get("protocol") or "TCP", version, node):
             where = place(sighting.ip, sighting.port)
-            if where not in merged or (sighting.local and not merged[where].local):
+            if where not in merged or _rank(sighting) > _rank(merged[where]):
                 merged[where] = sighting
             weight = weight_of(one)
             if weight is not None:
                 weights.setdefault(where, weight)
     return list(merged.values()), weights
+
+
+def _rank(sighting: Endpoint) -> tuple[bool, bool, bool]:
+    """Local ones go first as in kube-proxy, then those that can be used; then the order of the slices decides."""
+    return sighting.local, sighting.ready, sighting.serving and sighting.terminating
 
 
 def _sightings(one: Object, name: str, protocol: str, version: int, node: str) -> Iterable[Endpoint]:

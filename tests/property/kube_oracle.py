@@ -46,10 +46,13 @@ ANY_FLAGS = {"flag-1": 0x8, "flag-2": 0x10, "flag-3": 0x20}
 
 @dataclass
 class Claim:
-    """A service port that wants a virtual service. `rank` is 0 to 3 for cluster IP, external IP, load balancer and node port."""
+    """A service port that wants a virtual service; `owner` is its Service and which of the ports it is.
+
+    `rank` is 0 to 3 for cluster IP, external IP, load balancer and node port.
+    """
 
     key: tuple[str, int, str]
-    owner: tuple[str, str, str]
+    owner: tuple[str, str, int]
     rank: int
     virtual: Virtual
     bind: bool
@@ -163,13 +166,17 @@ class _Family:
         kind = spec.get("type", "ClusterIP")
         may_be_local = kind in {"LoadBalancer", "NodePort"} or (kind == "ClusterIP" and bool(spec.get("externalIPs")))
         external_local = may_be_local and spec.get("externalTrafficPolicy") == "Local"
-        ready_here: set[IP] = set()
         for port in spec.get("ports") or []:
             _Port(self, service, port, cluster_ip, external, balancers, external_local).claim()
-            ready_here |= {each.ip for each in self.merged(service, port)[0] if each.local and each.ready}
         if kind == "LoadBalancer" and external_local and spec.get("healthCheckNodePort"):
             before = self.whole.health.get(name_of(service), (0, 0))[1]
-            self.whole.health[name_of(service)] = spec["healthCheckNodePort"], before + len(ready_here)
+            self.whole.health[name_of(service)] = spec["healthCheckNodePort"], before + self.ready_here(service)
+
+    def ready_here(self, service: Object) -> int:
+        """2.8: how many addresses have a ready endpoint on this node, whatever the port is called."""
+        ports = [port for each in self.slices for port in each.get("ports") or []]
+        every = [each for port in ports for each in self.merged(service, port)[0]]
+        return len({each.ip for each in every if each.local and each.ready})
 
     def usable(self, service: Object, texts: Iterable[str]) -> list[IP]:
         found = []
@@ -238,7 +245,7 @@ class _Port:
         own = self.family.own_addresses()
         entry = self.entry(self.cluster_ip)
         self.want(0, self.cluster_ip, self.internal(), bind=True, entries=[("KUBE-CLUSTER-IP", entry)])
-        name = "KUBE-EXTERNAL-IP-LOCAL" if self.external_local else "KUBE-EXTERNAL-IP"
+        name = "KUBE-EXTERNAL-IP-LOCAL" if self.keeps_source() else "KUBE-EXTERNAL-IP"
         for ip in self.external:
             self.want(1, ip, self.outside(), bind=ip not in own, entries=[(name, self.entry(ip))])
         for ip in self.balancers:
@@ -281,22 +288,34 @@ class _Port:
 
     def ranges(self) -> list[Any] | None:
         """The networks that may use load balancer addresses; None for all of them."""
-        every = []
-        for text in self.spec.get("loadBalancerSourceRanges") or []:
+        texts = self.spec.get("loadBalancerSourceRanges") or []
+        mine = []
+        for text in texts:
             try:
-                every.append(ip_network(text.strip(), strict=False))
+                network = ip_network(text.strip(), strict=False)
             except ValueError:
                 continue
-        mine = [network for network in every if network.version == self.family.version]
-        if any(network.prefixlen == 0 for network in mine) or not every:
+            if network.version == self.family.version:
+                mine.append(network)
+        if not texts or any(network.prefixlen == 0 for network in mine):
             return None
         closed = self.family.setting("source_ranges_fail_closed", True)
         return mine if mine or closed else None
 
+    def method(self) -> str:
+        """How external and load balancer addresses are forwarded: packets that are not rewritten keep their port."""
+        asked = annotation(self.service, "forwarding")
+        fits = all(each.port == self.port["port"] for each in self.outside())
+        return asked if asked in {"direct-route", "tunnel"} and fits else "masquerade"
+
+    def keeps_source(self) -> bool:
+        """Whether clients' addresses are left alone: they have to be where answers do not come back through the node."""
+        return self.external_local or self.method() != "masquerade"
+
     def balancer_entries(self, ip: IP) -> tuple[list[tuple[str, str]], bool]:
         entry = self.entry(ip)
         found = [("KUBE-LOAD-BALANCER", entry)]
-        if self.external_local:
+        if self.keeps_source():
             found.append(("KUBE-LOAD-BALANCER-LOCAL", entry))
         ranges = self.ranges()
         if ranges is None:
@@ -336,11 +355,9 @@ class _Port:
             where = place(each.ip, each.port)
             weight = self.weights.get(where, weight_of(self.service))
             virtual.reals[where] = Real(1 if weight is None else weight)
-        method = annotation(self.service, "forwarding")
-        # Packets that are not rewritten keep their port.
-        if method in {"direct-route", "tunnel"} and all(each.port == key[1] for each in endpoints):
-            virtual.reals = {where: Real(real.weight, method) for where, real in virtual.reals.items()}
-        owner = (*name_of(self.service), self.port.get("name") or "")
+        if rank in {1, 2}:
+            virtual.reals = {where: Real(real.weight, self.method()) for where, real in virtual.reals.items()}
+        owner = (*name_of(self.service), self.spec["ports"].index(self.port))
         self.family.claims.append(Claim(key, owner, rank, virtual, bind, entries, drop))
 
     def virtual(self) -> Virtual:
