@@ -39,8 +39,8 @@ if _TYPE_CHECKING:
     from ipvskit.kube.assembling import FamilyState, NodeState
     from ipvskit.kube.changes import Changes, NodeChanges, SetChange
     from ipvskit.kube.config import Config, LocalMode
-    from ipvskit.kube.contribution import HealthCheck
     from ipvskit.kube.diagnostics import Code, Diagnostic
+    from ipvskit.kube.health import HealthCheck, HealthServers, Unserved
     from ipvskit.kube.iptables import CHAINS, JUMPS, Jump, LocalDetector, OutFilter, Removal, Rules, removal
     from ipvskit.kube.iptables_tool import Iptables, IptablesFailed, IptablesNotAvailable
     from ipvskit.kube.names import DEVICE, Role, set_name, set_names
@@ -57,8 +57,8 @@ _LATE = {
     "assembling": ("FamilyState", "NodeState"),
     "changes": ("Changes", "NodeChanges", "SetChange"),
     "config": ("Config", "LocalMode"),
-    "contribution": ("HealthCheck",),
     "diagnostics": ("Code", "Diagnostic"),
+    "health": ("HealthCheck", "HealthServers", "Unserved"),
     "iptables": ("CHAINS", "JUMPS", "Jump", "LocalDetector", "OutFilter", "Removal", "Rules", "removal"),
     "names": ("DEVICE", "Role", "set_name", "set_names"),
     "iptables_tool": ("Iptables", "IptablesFailed", "IptablesNotAvailable"),
@@ -92,6 +92,7 @@ __all__ = [
     "Diagnostic",
     "FamilyState",
     "HealthCheck",
+    "HealthServers",
     "Iptables",
     "IptablesFailed",
     "IptablesNotAvailable",
@@ -110,6 +111,7 @@ __all__ = [
     "SetChange",
     "SyncReport",
     "Tracker",
+    "Unserved",
     "cleanup",
     "removal",
     "set_name",

@@ -25,7 +25,7 @@ from ipvskit.model.device import Device, stored_device
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ipvskit.kube.contribution import HealthCheck
+    from ipvskit.kube.health import HealthCheck
     from ipvskit.kube.iptables import Rules
     from ipvskit.kube.merging import Merged
     from ipvskit.kube.site import Site

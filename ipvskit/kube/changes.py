@@ -18,7 +18,7 @@ from ipvskit.kube.names import DEVICE
 from ipvskit.model.address import Family
 
 if TYPE_CHECKING:
-    from ipvskit.kube.contribution import HealthCheck
+    from ipvskit.kube.health import HealthCheck
     from ipvskit.model.device import Device, DeviceAddress
     from ipvskit.model.key import ServiceKey
     from ipvskit.model.service import VirtualService

@@ -9,10 +9,11 @@ could both want is a `Claim`, which is decided on where all of them are known; w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ipvskit.kube.diagnostics import Code, Diagnostic
 from ipvskit.kube.endpoints import merge
+from ipvskit.kube.health import HealthCheck
 from ipvskit.kube.names import Role
 from ipvskit.kube.virtual import PortClaims
 
@@ -24,16 +25,7 @@ if TYPE_CHECKING:
     from ipvskit.kube.site import Site
     from ipvskit.kube.virtual import Claim
 
-__all__ = ["NOTHING", "Contribution", "HealthCheck", "contribute"]
-
-
-class HealthCheck(NamedTuple):
-    """Asked by load balancers: `port` on the node answers for the Service, with how many ready endpoints it has on this node (addresses)."""
-
-    namespace: str
-    name: str
-    port: int
-    local_endpoints: int
+__all__ = ["NOTHING", "Contribution", "contribute"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +56,7 @@ def contribute(service: Service, slices: Iterable[Slice], site: Site) -> Contrib
         claims += made.claims()
         told |= dict.fromkeys(made.told)
         entries |= {(Role.LOOP_BACK, _loop_back(port.protocol, each)): None for each in mine if each.local}
-    health = _health(service, backends)
+    health = _health(service, backends, site)
     if health is not None and service.ports:
         entries[Role.HEALTH_CHECK_NODE_PORT, str(health.port)] = None
     if any(port.node_port for port in service.ports) and not site.node_port_addresses:
@@ -78,8 +70,8 @@ def _loop_back(protocol: str, backend: Backend) -> str:
     return f"{address},{protocol}:{backend.port},{address}"
 
 
-def _health(service: Service, backends: dict[tuple[str, str], list[Backend]]) -> HealthCheck | None:
+def _health(service: Service, backends: dict[tuple[str, str], list[Backend]], site: Site) -> HealthCheck | None:
     if not service.health_check_port:
         return None
     here = {each.address.text for known in backends.values() for each in known if each.local and each.ready}
-    return HealthCheck(*service.key, service.health_check_port, len(here))
+    return HealthCheck(*service.key, service.health_check_port, len(here), site.health_check_addresses)

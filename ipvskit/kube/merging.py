@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ipvskit.kube.addresses import Address
-    from ipvskit.kube.contribution import Contribution, HealthCheck
+    from ipvskit.kube.contribution import Contribution
+    from ipvskit.kube.health import HealthCheck
     from ipvskit.kube.virtual import Claim, Drop
     from ipvskit.model.device import DeviceAddress
     from ipvskit.model.key import ServiceKey

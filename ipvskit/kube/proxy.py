@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from ipvskit.kernel import Kernel
     from ipvskit.kube.applying import SyncReport
     from ipvskit.kube.changes import NodeChanges
-    from ipvskit.kube.contribution import HealthCheck
-    from ipvskit.kube.health import HealthServers
+    from ipvskit.kube.health import HealthCheck, HealthServers
     from ipvskit.kube.node import Node
     from ipvskit.model.address import Family
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Site"]
 
+_EVERYWHERE = {Family.IPV4: "0.0.0.0", Family.IPV6: "::"}  # noqa: S104 - load balancers are anywhere
+
 
 @dataclass(frozen=True)
 class Site:
@@ -59,6 +61,13 @@ class Site:
         if not networks or any(network.prefixlen == 0 for network in networks):
             return each
         return tuple(address for address in each if any(address.value in network for network in networks))
+
+    @cached_property
+    def health_check_addresses(self) -> tuple[str, ...]:
+        """Where health checks of load balancers are answered: everywhere by this family, or where node ports are served if that is somewhere."""
+        if not self.config.node_port_addresses:
+            return (_EVERYWHERE[self.family],)
+        return tuple(address.text for address in self.node_port_addresses) or (_EVERYWHERE[self.family],)
 
     @cached_property
     def local_detector(self) -> LocalDetector | None:

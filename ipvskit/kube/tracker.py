@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ipvskit.engine.state import State
-    from ipvskit.kube.contribution import HealthCheck
+    from ipvskit.kube.health import HealthCheck
     from ipvskit.kube.iptables import Rules
     from ipvskit.kube.virtual import Drop
     from ipvskit.model.address import Family

@@ -229,7 +229,7 @@ def test_source_ranges(ranges: list[str], entries: list[str], dropped: bool, tol
     found = v4(given, source_ranges_fail_closed=False)
     assert filled(found).get("LOAD-BALANCER-SOURCE-CIDR", []) == [f"203.0.113.1,tcp:80,{entry}" for entry in entries]
     assert filled(found).get("LOAD-BALANCER-FW", []) == (["203.0.113.1,tcp:80"] if entries else [])
-    assert ("-A KUBE-IPVS-OUT-FILTER -s 203.0.113.1 -m ipvs" in found.iptables) is dropped
+    assert ("-s 203.0.113.1 -m ipvs " in found.iptables) is dropped
     assert codes(found) == told
 
 
@@ -390,7 +390,9 @@ def test_health_checks(given: dict[str, Any], count: int | None) -> None:
     two = [{"name": name, "protocol": "TCP", "port": number} for name, number in (("http", 80), ("x", 81))]
     asked: dict[str, Any] = {"type": "LoadBalancer", "healthCheckNodePort": 32000, **LOCAL} | given
     found = v4(service(**asked), slice_of("web", *here, ports=two))
-    assert found.health_checks == (() if count is None else (kube.HealthCheck("default", "web", 32000, count),))
+    assert found.health_checks == (
+        () if count is None else (kube.HealthCheck("default", "web", 32000, count, ("0.0.0.0",)),)
+    )
 
 
 # --- 2.9: collisions --------------------------------------------------------------------------------------------------------------------

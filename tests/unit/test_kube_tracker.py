@@ -143,7 +143,7 @@ def test_health_checks_are_told_when_their_count_changes() -> None:
     given = service(type="LoadBalancer", healthCheckNodePort=32000, externalTrafficPolicy="Local")
     made = tracker(given, FAR)
     made.update(BOTH)
-    assert made.take()[V4].health_checks == (kube.HealthCheck("default", "web", 32000, 1),)
+    assert made.take()[V4].health_checks == (kube.HealthCheck("default", "web", 32000, 1, ("0.0.0.0",)),)
 
 
 def test_a_conflict_is_settled_anew_when_an_age_changes() -> None:
