@@ -8,6 +8,7 @@ text, a message each.
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.lab.traffic import Client, Line, Servers, Trouble
@@ -75,10 +76,14 @@ class Visitor(Client):
             return Answer(name, line.source)
 
     def outcome(self, target: ServiceKey | str, *, patience: float = 1.5, **how: Any) -> str:
-        """The same in words: "web-1 saw 10.0.0.1", "refused", or "dropped" when nothing was heard for so long (seconds)."""
+        """The same in words: "web-1 saw 10.0.0.1", "refused", "unreachable", or "dropped" when nothing was heard for so long (seconds)."""
         try:
             return str(self.visit(target, timeout=patience, **how))
         except ConnectionRefusedError:
             return "refused"
         except TimeoutError:
             return "dropped"
+        except OSError as error:
+            if error.errno in {errno.EHOSTUNREACH, errno.ENETUNREACH}:
+                return "unreachable"
+            raise
