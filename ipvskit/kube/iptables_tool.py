@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, get_args
 
-from ipvskit.errors import InvalidConfig, IpvskitError
+from ipvskit.errors import InvalidConfig, IpvskitError, PermissionDenied
 from ipvskit.kube.config import Variant
 from ipvskit.kube.iptables import CHAINS, document, jumps, removal
 from ipvskit.kube.iptables_text import same_rules
@@ -201,7 +201,12 @@ class Iptables:
 
     def _works(self, variant: str) -> bool:
         """Whether a chain can be made: asked in a namespace of its own, because tools list tables that they could not make."""
-        with NetNS.create() as elsewhere:
+        try:
+            elsewhere = NetNS.create()
+        except PermissionDenied:
+            # Changing rules takes less than making a namespace: then it shows when they are changed.
+            return True
+        with elsewhere:
             there = Iptables(self.family, elsewhere, variant=variant, timeout=self._timeout)  # type: ignore[arg-type] # one of them
             with there:
                 try:
