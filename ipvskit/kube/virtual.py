@@ -13,9 +13,10 @@ from ipvskit.kube.diagnostics import Code, Diagnostic
 from ipvskit.kube.endpoints import select
 from ipvskit.kube.names import NODE_PORTS, Role
 from ipvskit.model.address import Family
+from ipvskit.model.keep import NOTHING
 from ipvskit.model.key import ServiceKey
 from ipvskit.model.real import IPIP, ForwardingMethod, stored_reals
-from ipvskit.model.service import VirtualService
+from ipvskit.model.service import flag_bits, flags_of_bits, stored_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ipvskit.kube.objects import Service
     from ipvskit.kube.site import Site
     from ipvskit.model.real import RealServer
+    from ipvskit.model.service import VirtualService
 
 __all__ = ["Claim", "Drop", "PortClaims", "Rank"]
 
@@ -121,7 +123,8 @@ class PortClaims:
         if flags is None and self._scheduler == config.scheduler:
             flags = config.scheduler_flags
         # Without the port, mh sends all connections of a client to the same real server.
-        self._flags = flags if flags is not None else ("mh-port",) if self._scheduler == "mh" else ()
+        flags = flags if flags is not None else ("mh-port",) if self._scheduler == "mh" else ()
+        self._flags = flags_of_bits(self._scheduler, flag_bits(self._scheduler, flags)) if flags else NOTHING
 
     def _select(self, backends: Sequence[Backend]) -> None:
         service, node = self._service, self._site.node
@@ -168,13 +171,9 @@ class PortClaims:
             carried = known.bound or (address if bound else None)
             self._found[key] = known._replace(entries=together, bound=carried, drop=known.drop or drop)
             return
-        virtual = VirtualService(
-            key,
-            scheduler=self._scheduler,
-            scheduler_flags=self._flags,
-            persistence_timeout=self._service.affinity,
-            reals=self._real_servers(backends, method),
-        )
+        # All of its parts were looked at where they were read.
+        reals = self._real_servers(backends, method)
+        virtual = stored_service(key, self._scheduler, self._flags, self._service.affinity, reals)
         carried = address if bound else None
         self._found[key] = Claim(self._rank, key, virtual, tuple(entries), carried, drop, self._wishes.drain)
 

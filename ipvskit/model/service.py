@@ -349,6 +349,19 @@ def _fill(
     _set_keep(service, keep)
 
 
+def stored_service(
+    key: ServiceKey,
+    scheduler: str,
+    flags: frozenset[str],
+    timeout: int | None,
+    reals: tuple[RealServer, ...],
+) -> VirtualService:
+    """One without engine and the like, not checked: its parts were."""
+    made: VirtualService = object.__new__(VirtualService)
+    _fill(made, key, scheduler, flags, timeout, _full_netmask(key.family, timeout), None, False, reals, NOTHING)
+    return made
+
+
 def stored_services(
     keys: Sequence[ServiceKey],
     schedulers: Iterable[str],
