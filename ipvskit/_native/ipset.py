@@ -5,14 +5,15 @@ Knows: the C functions of ik_ipset.h. Must not know: what commands mean, policy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
 from ipvskit._native import checked, ffi, lib
-from ipvskit._native.elements import Table
 
+# Programs that live for a moment import this: no `typing`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
+
+    from ipvskit._native.elements import Table
 
 __all__ = [
     "COMMAND_SIZE",
@@ -33,13 +34,27 @@ SET_SIZE: int = ffi.sizeof("struct ik_ipset_set")
 MESSAGE_MAX = 65024
 
 
-@dataclass(frozen=True, slots=True)
 class Failure:
-    """A refusal: of which request, why, and of which element in it (from 1; 0 where the kernel does not say)."""
+    """A refusal: of which request, why, and of which element in it (from 1; 0 where the kernel does not say). Not to be changed."""
 
-    index: int
-    error: int
-    line: int
+    __slots__ = ("error", "index", "line")
+
+    def __init__(self, index: int, error: int, line: int) -> None:
+        self.index = index
+        self.error = error
+        self.line = line
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Failure) and self._all() == other._all()
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return f"Failure{self._all()!r}"
+
+    def _all(self) -> tuple[int, int, int]:
+        return self.index, self.error, self.line
 
 
 def _exact(data: bytes) -> Any:
@@ -170,6 +185,12 @@ class Listing:
             table = lib.ik_ipset_listing_take(self._listing, number)
             name = ffi.string(row.name2).decode(errors="replace")
             shape = self._shapes.get((name, row.family)) or self._shapes.get((name, 0), b"")
-            elements = None if table == ffi.NULL else Table(shape, table)
-            found.append((bytes(ffi.buffer(row, SET_SIZE)), elements))
+            found.append((bytes(ffi.buffer(row, SET_SIZE)), None if table == ffi.NULL else _table(shape, table)))
         return found
+
+
+def _table(shape: bytes, table: Any) -> Table:
+    # Listings of names and headers have none, and need not wait for the import.
+    from ipvskit._native.elements import Table
+
+    return Table(shape, table)

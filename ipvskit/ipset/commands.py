@@ -6,6 +6,7 @@ Knows: struct ik_ipset_command and struct ik_ipset_set of csrc/ik_ipset.h. Must 
 from __future__ import annotations
 
 import struct
+from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ from ipvskit.ipset.records import (
     NLM_F_DUMP,
     NLM_F_EXCL,
     Bit,
-    Command,
     Header,
     decode_headers,
 )
@@ -49,6 +49,25 @@ __all__ = [
 _HEAD = struct.Struct("=IIII")
 
 _FLAGS = {"counters": 8, "comment": 16, "forceadd": 32, "skbinfo": 64}
+
+
+class Command(IntEnum):
+    """enum ipset_cmd of linux/netfilter/ipset/ip_set.h."""
+
+    PROTOCOL = 1
+    CREATE = 2
+    DESTROY = 3
+    FLUSH = 4
+    RENAME = 5
+    SWAP = 6
+    LIST = 7
+    ADD = 9
+    DEL = 10
+    TEST = 11
+    HEADER = 12
+    TYPE = 13
+    GET_BYNAME = 14
+    GET_BYINDEX = 15
 
 
 def set_name(name: object, field: str = "name") -> bytes:

@@ -1,20 +1,19 @@
 """The records in which the C core takes commands and gives answers.
 
-Knows: struct ik_ipset_set of csrc/ik_ipset.h, the numbers of commands. Must not know: sets as values: importing those takes longer than a
+Knows: struct ik_ipset_set of csrc/ik_ipset.h. Must not know: sets as values: importing those takes longer than a
 command.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import TYPE_CHECKING
 
+# Programs that live for a moment import this: no `typing`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ipvskit.model.address import Family
 
-__all__ = ["Bit", "Command", "Header", "decode_headers"]
+__all__ = ["Bit", "Header", "decode_headers"]
 
 NLM_F_EXCL = 0x200
 NLM_F_CREATE = 0x400
@@ -25,27 +24,40 @@ LIST_HEADERS = 4
 #: struct ik_ipset_set; the first of its fields is the number of the request that it answers.
 SET = struct.Struct("=II32s32sBBBBBBBxHHHxx16s16s16s10I")
 
+#: In the order of the record.
+_FIELDS = (
+    "index",
+    "present",
+    "name",
+    "name2",
+    "family",
+    "revision",
+    "least",
+    "protocol",
+    "prefix",
+    "netmask",
+    "bucketsize",
+    "set_index",
+    "low_port",
+    "high_port",
+    "first",
+    "last",
+    "bitmask",
+    "timeout",
+    "flags",
+    "markmask",
+    "initval",
+    "hashsize",
+    "maxelem",
+    "size",
+    "elements",
+    "references",
+    "memory",
+)
+_RAW = {"name", "name2", "first", "last", "bitmask"}
 
-class Command(IntEnum):
-    """enum ipset_cmd of linux/netfilter/ipset/ip_set.h."""
 
-    PROTOCOL = 1
-    CREATE = 2
-    DESTROY = 3
-    FLUSH = 4
-    RENAME = 5
-    SWAP = 6
-    LIST = 7
-    ADD = 9
-    DEL = 10
-    TEST = 11
-    HEADER = 12
-    TYPE = 13
-    GET_BYNAME = 14
-    GET_BYINDEX = 15
-
-
-class Bit(IntEnum):
+class Bit:
     """enum ik_ipset_bit of csrc/ik_ipset.h."""
 
     NAME = 1
@@ -75,45 +87,62 @@ class Bit(IntEnum):
     MEMORY = 1 << 24
 
 
-@dataclass(slots=True)
 class Header:
     """The fields of struct ik_ipset_set, and what is known of each in `present`."""
 
-    index: int = 0
-    present: int = 0
-    name: bytes = b""
-    name2: bytes = b""
-    family: int = 0
-    revision: int = 0
-    least: int = 0
-    protocol: int = 0
-    prefix: int = 0
-    netmask: int = 0
-    bucketsize: int = 0
-    set_index: int = 0
-    low_port: int = 0
-    high_port: int = 0
-    first: bytes = b""
-    last: bytes = b""
-    bitmask: bytes = b""
-    timeout: int = 0
-    flags: int = 0
-    markmask: int = 0
-    initval: int = 0
-    hashsize: int = 0
-    maxelem: int = 0
-    size: int = 0
-    elements: int = 0
-    references: int = 0
-    memory: int = 0
+    __slots__ = _FIELDS
 
-    def has(self, bit: Bit) -> bool:
+    index: int
+    present: int
+    name: bytes
+    name2: bytes
+    family: int
+    revision: int
+    least: int
+    protocol: int
+    prefix: int
+    netmask: int
+    bucketsize: int
+    set_index: int
+    low_port: int
+    high_port: int
+    first: bytes
+    last: bytes
+    bitmask: bytes
+    timeout: int
+    flags: int
+    markmask: int
+    initval: int
+    hashsize: int
+    maxelem: int
+    size: int
+    elements: int
+    references: int
+    memory: int
+
+    def __init__(self, *fields: int | bytes, **named: int | bytes) -> None:
+        given = dict(zip(_FIELDS, fields, strict=False)) | named
+        for name in _FIELDS:
+            setattr(self, name, given.get(name, b"" if name in _RAW else 0))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Header) and self._all() == other._all()
+
+    __hash__ = None  # type: ignore[assignment] # it can be changed
+
+    def __repr__(self) -> str:
+        return f"Header{self._all()!r}"
+
+    def _all(self) -> tuple[int | bytes, ...]:
+        return tuple(getattr(self, name) for name in _FIELDS)
+
+    def has(self, bit: int) -> bool:
         """Whether the field was there."""
         return bool(self.present & bit)
 
     def pack(self) -> bytes:
         """As the C core takes it."""
-        return SET.pack(*(getattr(self, name) for name in self.__slots__))
+        return SET.pack(*self._all())
 
     @property
     def set_name(self) -> str:

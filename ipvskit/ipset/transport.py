@@ -6,51 +6,57 @@ Knows: whole messages, how many of them go out at once. Must not know: what they
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 from ipvskit import _native
 from ipvskit._native.ipset import MESSAGE_MAX
 from ipvskit.errors import PermissionDenied
 from ipvskit.netlink import NETLINK_NETFILTER, SEND_BUFFER, Connection
 
+# Programs that live for a moment import this: no `typing`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from ipvskit._native.ipset import Listing
     from ipvskit.netns import NetNS
 
-__all__ = ["KernelTransport", "Limits", "Reply", "Transport"]
+    class Transport(Protocol):
+        """Executes messages that are numbered from 0."""
+
+        limits: Limits
+
+        def exchange(self, messages: memoryview, count: int) -> Reply:
+            """Work off the messages in order; one that is refused does not stop the others. Raises KernelError, ProtocolError, TimedOut."""
+
+        def dump(self, message: bytearray, listing: Listing) -> None:
+            """Ask for a dump and let `listing` have it. Raises KernelError, ProtocolError, TimedOut."""
+
+        def close(self) -> None:
+            """Let go of everything."""
 
 
-@dataclass(frozen=True, slots=True)
+__all__ = ["KernelTransport", "Limits", "Reply"]
+
+
 class Limits:
     """How much goes out at once: bytes in one send, bytes in one message, and messages in one send of which each may be refused."""
 
-    send: int = SEND_BUFFER
-    message: int = MESSAGE_MAX
-    singles: int = 4096
+    __slots__ = ("message", "send", "singles")
+
+    def __init__(self, send: int = SEND_BUFFER, message: int = MESSAGE_MAX, singles: int = 4096) -> None:
+        self.send = send
+        self.message = message
+        self.singles = singles
 
 
-@dataclass(slots=True)
 class Reply:
     """The answers, numbered as the messages are; `lost` says that there were more than the receive buffer could hold."""
 
-    data: bytes = b""
-    lost: bool = False
+    __slots__ = ("data", "lost")
 
-
-class Transport(Protocol):
-    """Executes messages that are numbered from 0."""
-
-    limits: Limits
-
-    def exchange(self, messages: memoryview, count: int) -> Reply:
-        """Work off the messages in order; one that is refused does not stop the others. Raises KernelError, ProtocolError, TimedOut."""
-
-    def dump(self, message: bytearray, listing: Listing) -> None:
-        """Ask for a dump and let `listing` have it. Raises KernelError, ProtocolError, TimedOut."""
-
-    def close(self) -> None:
-        """Let go of everything."""
+    def __init__(self, data: bytes = b"", lost: bool = False) -> None:
+        self.data = data
+        self.lost = lost
 
 
 class KernelTransport:

@@ -8,14 +8,19 @@ Where libipset ends a message shows: of one that is refused, or never sent, ever
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
 
+# This is loaded for every command: no `typing`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     Values = Mapping[str, Any]
 
 __all__ = ["MESSAGE", "begin", "behind", "create", "element", "empty", "kind", "many", "message", "single", "text"]
+
+CREATE, DESTROY, FLUSH, RENAME, SWAP, LIST = range(2, 8)
+ADD, DEL, TEST, HEADER, TYPE = range(9, 14)
 
 #: Bytes in a message of libipset, and those of it that it leaves free.
 MESSAGE = 4096

@@ -5,13 +5,15 @@ Knows: how each part is written. Must not know: listings, which the C core write
 
 from __future__ import annotations
 
-import socket
-from typing import TYPE_CHECKING, Any
+import _socket as socket  # `socket` itself takes longer to load than a command takes
 
 from ipvskit.cli.ipset import names
 
+# This is loaded for every command: no `typing`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     Values = Mapping[str, Any]
 

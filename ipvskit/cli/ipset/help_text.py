@@ -5,8 +5,6 @@ Knows: the sentences of ipset 7.17. Must not know: what a command does.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ipvskit.cli.ipset.names import ICMP, ICMP6
 from ipvskit.cli.ipset.types import BOTH, NEUTRAL, TYPES, Kind, find
 from ipvskit.cli.ipset.words import COMMANDS, OPTIONS
@@ -14,18 +12,23 @@ from ipvskit.cli.ipset.words import COMMANDS, OPTIONS
 __all__ = ["general", "kinds", "of_type"]
 
 
-class About(NamedTuple):
+class About:
     """How the elements of a type are written (for add, del and test), what it is created with, and what its words mean.
 
     `news` are what each revision brought, from the first one that the program knows.
     """
 
-    add: str
-    delete: str
-    test: str
-    create: str
-    meaning: tuple[str, ...]
-    news: tuple[str, ...]
+    __slots__ = ("add", "create", "delete", "meaning", "news", "test")
+
+    def __init__(
+        self, add: str, delete: str, test: str, create: str, meaning: tuple[str, ...], news: tuple[str, ...]
+    ) -> None:
+        self.add = add
+        self.delete = delete
+        self.test = test
+        self.create = create
+        self.meaning = meaning
+        self.news = news
 
 
 _FAMILY = "where depending on the INET family"
@@ -155,8 +158,8 @@ _PORT_PATTERNS = (
 def general() -> str:
     """Commands and options."""
     lines = ["ipset v7.17", "", "Usage: ipset [options] COMMAND", "", "Commands:"]
-    lines += [f"{command.name} {command.help}" for command in COMMANDS]
-    lines += ["", "Options:", *(f"{option.name} {option.help}" for option in OPTIONS)]
+    lines += [f"{command.name} {command.about}" for command in COMMANDS]
+    lines += ["", "Options:", *(f"{option.name} {option.about}" for option in OPTIONS)]
     return "\n".join(lines) + "\n"
 
 
@@ -181,7 +184,7 @@ def of_type(name: str) -> str | None:
     forms = (("create", about.create), ("add", about.add), ("del", about.delete), ("test", about.test))
     for command, form in forms:
         lines.append(f"{command:6} SETNAME {row.name} {form}")
-        lines += [f"               {keyword.help}" for keyword in kind.keywords(command) if keyword.help]
+        lines += [f"               {keyword.about}" for keyword in kind.keywords(command) if keyword.about]
     lines += ["", "\n".join(about.meaning)]
     if "proto_port" in row.parts:
         lines += _PORT_PATTERNS

@@ -5,15 +5,16 @@ Knows: how ipset writes sets. Must not know: how elements are written, which the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ipvskit.cli.ipset.report import Failed
 from ipvskit.cli.ipset.types import Kind, find
 from ipvskit.ipset import written
-from ipvskit.ipset.records import LIST_HEADERS, LIST_NAMES, NLM_F_DUMP, Bit, Command, decode_headers
+from ipvskit.ipset.records import LIST_HEADERS, LIST_NAMES, NLM_F_DUMP, Bit, decode_headers
 
+# This is loaded for every command: no `typing`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from ipvskit._native.elements import Table
     from ipvskit.cli.ipset.session import Session
@@ -57,7 +58,7 @@ def _found(session: Session, command: str) -> list[tuple[Header, Table | None]]:
     listing = Listing(() if what else _types())
     try:
         session.transport.dump(
-            written.single(Command.LIST, NLM_F_DUMP, session.data.get("setname"), listing=what), listing
+            written.single(written.LIST, NLM_F_DUMP, session.data.get("setname"), listing=what), listing
         )
     except KernelError as error:
         session.refused(command, error.errno or 0)
@@ -132,7 +133,7 @@ class Shown:
             if not header.has(Bit.LOW_PORT):
                 return None
             return f"{header.low_port}-{header.high_port}" if header.has(Bit.HIGH_PORT) else str(header.low_port)
-        if not header.has(Bit[option.upper()]):
+        if not header.has(getattr(Bit, option.upper())):
             return None
         number: int = getattr(header, option)
         return f"0x{number:08x}" if option in {"markmask", "initval"} else str(number)

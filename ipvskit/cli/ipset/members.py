@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from functools import cmp_to_key
-from typing import TYPE_CHECKING
 
 from ipvskit.cli.ipset.names import resolved as name_of
 from ipvskit.cli.ipset.numbers import hexadecimal
 
+# This is loaded for every command: no `typing`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -5,10 +5,11 @@ Knows: the C library's look-ups, and the types of ICMP that ipset has names for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+# This is loaded for every command: no `typing`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 __all__ = ["ICMP", "ICMP6", "host", "icmp_name", "icmp_number", "protocol", "protocol_name", "resolved", "service"]
 
@@ -91,7 +92,7 @@ def icmp_name(names: _Names, number: int) -> str:
 
 def service(name: str, proto: str) -> int | None:
     """The port of a service, as getservbyname(3)."""
-    import socket
+    import _socket as socket
 
     try:
         return socket.getservbyname(name, proto)
@@ -101,7 +102,7 @@ def service(name: str, proto: str) -> int | None:
 
 def protocol(name: str) -> int | None:
     """The number of a protocol, as getprotobyname(3)."""
-    import socket
+    import _socket as socket
 
     try:
         return socket.getprotobyname(name)
@@ -126,7 +127,7 @@ def protocol_name(number: int) -> str | None:
 
 def host(name: str, family: int) -> Sequence[bytes]:
     """The addresses of a host, as gethostbyname2(3)."""
-    import socket
+    import _socket as socket
 
     plain = _plain(name, family)
     if plain is not None:
@@ -161,7 +162,7 @@ def host(name: str, family: int) -> Sequence[bytes]:
 def _plain(name: str, family: int) -> bytes | None:
     """An address written as usual, which nobody need be asked for."""
     if family != 2 and ":" in name:
-        import socket
+        import _socket as socket
 
         try:
             return socket.inet_pton(socket.AF_INET6, name)
@@ -178,7 +179,7 @@ def _plain(name: str, family: int) -> bytes | None:
 
 def resolved(address: str) -> str:
     """The name of an address, or the address itself, as getnameinfo(3)."""
-    import socket
+    import _socket as socket
 
     try:
         return socket.getnameinfo((address, 0), 0)[0]

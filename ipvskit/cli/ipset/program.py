@@ -6,9 +6,7 @@ Knows: the order in which ipset looks at words, its messages and exit statuses. 
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
 
 from ipvskit.cli.ipset.numbers import SPACES
 from ipvskit.cli.ipset.report import ERROR, NOTHING, NOTICE, WARNING, Exit, Failed, Told
@@ -16,6 +14,8 @@ from ipvskit.cli.ipset.session import Session
 from ipvskit.cli.ipset.values import PARSERS, old_reference, parse_name, separator
 from ipvskit.cli.ipset.words import OPTIONS, SplitError, find_command, split_line
 
+# This is loaded for every command: no `typing`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -343,8 +343,10 @@ class Program:
 
     def _told(self, status: int, text: str) -> None:
         """Tell a problem; where the program goes on, so does the command."""
-        with suppress(Told):
+        try:
             self._problem(status, text)
+        except Told:
+            return
 
     def _check_allowed(self, kind: Kind, command: str) -> None:
         if command == "create":
@@ -410,8 +412,10 @@ class Program:
         raise Exit(DONE)
 
     def _interactive_line(self, line: str) -> None:
-        with suppress(Told):
+        try:
             self._execute(self._split(line))
+        except Told:
+            return
 
     def _split(self, line: str) -> list[str]:
         try:
@@ -440,8 +444,10 @@ class Program:
         return self.status or status
 
     def _tell_refusal(self) -> None:
-        with suppress(Told):
+        try:
             self._tell_report()
+        except Told:
+            return
 
     def restore_line(self, line: str) -> None:
         """One line of a file of commands. Raises Exit; Told where the program goes on."""

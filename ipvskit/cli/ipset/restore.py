@@ -12,18 +12,18 @@ import re
 import struct
 from contextlib import suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from ipvskit._native import elements as native
 from ipvskit._native.ipset import encode_elements
 from ipvskit.cli.ipset.report import Failed, Told
 from ipvskit.cli.ipset.session import Batch
 from ipvskit.ipset import written
-from ipvskit.ipset.records import Command
 from ipvskit.model.address import Family
 from ipvskit.model.settype import SetType
 from ipvskit.sets.shape import shape_of_type
 
+# This is loaded for every command: no `typing`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ipvskit.cli.ipset.lines import Lines
     from ipvskit.cli.ipset.program import Program
@@ -71,7 +71,7 @@ _PARTS = {
 }
 _LINE = re.compile(rb'(add|del|-A|-D) ([^\s"#-][^\s"]{0,30}) [^\n]*\n')
 _COMMANDS = {b"add": "add", b"-A": "add", b"del": "del", b"-D": "del"}
-_NUMBERS = {"add": Command.ADD, "del": Command.DEL}
+_NUMBERS = {"add": written.ADD, "del": written.DEL}
 _FAMILIES = {2: Family.IPV4, 10: Family.IPV6}
 #: Bytes that are looked at together: at first and behind a line that is not plain, and at most.
 _LEAST, _MOST = 1 << 13, 1 << 20

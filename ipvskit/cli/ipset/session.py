@@ -8,29 +8,31 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
 
 from ipvskit.cli.ipset.refusals import refusal_text
 from ipvskit.cli.ipset.report import ERROR, NOTICE, WARNING, Failed, Report
 from ipvskit.cli.ipset.types import BOTH, NEUTRAL, Kind, find
 from ipvskit.ipset import written
-from ipvskit.ipset.records import NLM_F_CREATE, NLM_F_EXCL, Command, Header, decode_headers
+from ipvskit.ipset.records import NLM_F_CREATE, NLM_F_EXCL, Header, decode_headers
 
+# This is loaded for every command: no `typing`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any, TextIO
 
     from ipvskit.ipset.transport import KernelTransport
 
 __all__ = ["Batch", "Options", "Session"]
 
 _ALREADY = 4103
-_ENTRY_COMMANDS = {"add": Command.ADD, "del": Command.DEL, "test": Command.TEST}
+_ENTRY_COMMANDS = {"add": written.ADD, "del": written.DEL, "test": written.TEST}
 _COMMANDS = {
-    "create": Command.CREATE,
-    "destroy": Command.DESTROY,
-    "flush": Command.FLUSH,
-    "rename": Command.RENAME,
-    "swap": Command.SWAP,
+    "create": written.CREATE,
+    "destroy": written.DESTROY,
+    "flush": written.FLUSH,
+    "rename": written.RENAME,
+    "swap": written.SWAP,
 } | _ENTRY_COMMANDS
 _FLAGS = {"create": NLM_F_CREATE | NLM_F_EXCL, "destroy": NLM_F_EXCL, "add": NLM_F_EXCL, "del": NLM_F_EXCL}
 
@@ -214,7 +216,7 @@ class Session:
             self.family_is_default = True
         found = self._kinds.get(row.name)
         if found is None:
-            answer = self._ask("type", written.kind(Command.TYPE, row.name, self.data.get("family", 0)))
+            answer = self._ask("type", written.kind(written.TYPE, row.name, self.data.get("family", 0)))
             found = self._kinds[row.name] = self._common(row.name, row.revisions, answer)
         return found
 
@@ -245,7 +247,7 @@ class Session:
         if known is None and self.batch is not None and self.batch.name == name:
             known = self.batch.kind, self.batch.family
         if known is None:
-            answer = self._ask("header", written.single(Command.HEADER, 0, name))
+            answer = self._ask("header", written.single(written.HEADER, 0, name))
             row = find(answer.type_name)
             if row is None or not row.revisions[0] <= answer.revision <= row.revisions[1]:
                 family = {2: "inet", 10: "inet6"}.get(answer.family, "unspec")
@@ -355,7 +357,7 @@ class Session:
 
     def _is_as_asked(self, kind: Kind | None) -> bool:
         """Whether the set is of the type and family that was asked for: of a set that exists the kernel does not look at the family."""
-        answer = self._ask("header", written.single(Command.HEADER, 0, self.data["setname"]))
+        answer = self._ask("header", written.single(written.HEADER, 0, self.data["setname"]))
         return kind is not None and (answer.type_name, answer.family) == (kind.name, self.data.get("family", 0))
 
     def _request(self, command: str, kind: Kind | None) -> bytearray:

@@ -5,70 +5,74 @@ Knows: names, words and revisions. Must not know: what words mean (`values`), th
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 __all__ = ["KEYWORDS", "TYPES", "Keyword", "Kind", "find", "names"]
 
 INET, INET6, BOTH, NEUTRAL = 2, 10, 255, 0
 
 
-class Keyword(NamedTuple):
+class Keyword:
     """A word behind an element or a type: the option that it gives, how its value is read, and its line in the help.
 
     `value` is False for a word that stands alone. `shown`: whether listings have it.
     """
 
-    name: str
-    option: str
-    parser: str
-    value: bool = True
-    shown: bool = True
-    help: str = ""
+    __slots__ = ("about", "name", "option", "parser", "shown", "value")
+
+    def __init__(
+        self, name: str, option: str, parser: str, *, value: bool = True, shown: bool = True, about: str = ""
+    ) -> None:
+        self.name = name
+        self.option = option
+        self.parser = parser
+        self.value = value
+        self.shown = shown
+        self.about = about
 
 
 #: By a name of our own, where two have the same word.
 KEYWORDS = {
-    "family": Keyword("family", "family", "family", help="[family inet|inet6]|[-4|-6]"),
+    "family": Keyword("family", "family", "family", about="[family inet|inet6]|[-4|-6]"),
     "-4": Keyword("-4", "family", "family", value=False, shown=False),
     "-6": Keyword("-6", "family", "family", value=False, shown=False),
-    "hashsize": Keyword("hashsize", "hashsize", "uint32", help="[hashsize VALUE]"),
-    "maxelem": Keyword("maxelem", "maxelem", "uint32", help="[maxelem VALUE]"),
+    "hashsize": Keyword("hashsize", "hashsize", "uint32", about="[hashsize VALUE]"),
+    "maxelem": Keyword("maxelem", "maxelem", "uint32", about="[maxelem VALUE]"),
     "probes": Keyword("probes", "probes", "ignored", shown=False),
     "resize": Keyword("resize", "resize", "ignored", shown=False),
     "gc": Keyword("gc", "gc", "ignored", shown=False),
     "ignored from": Keyword("from", "ip", "ignored", shown=False),
     "ignored to": Keyword("to", "ip_to", "ignored", shown=False),
     "ignored network": Keyword("network", "ip", "ignored", shown=False),
-    "size": Keyword("size", "size", "uint32", help="[size VALUE]"),
+    "size": Keyword("size", "size", "uint32", about="[size VALUE]"),
     "range": Keyword("range", "ip", "netrange"),
-    "netmask": Keyword("netmask", "netmask", "netmask", help="[netmask CIDR]"),
+    "netmask": Keyword("netmask", "netmask", "netmask", about="[netmask CIDR]"),
     "port range": Keyword("range", "port", "tcp_udp_port"),
-    "before": Keyword("before", "nameref", "before", shown=False, help="[before|after NAME]"),
+    "before": Keyword("before", "nameref", "before", shown=False, about="[before|after NAME]"),
     "after": Keyword("after", "nameref", "after", shown=False),
     "from": Keyword("from", "ip", "single_ip", shown=False),
     "to": Keyword("to", "ip_to", "single_ip", shown=False),
     "network": Keyword("network", "ip", "net", shown=False),
     "port from": Keyword("from", "port", "single_tcp_port", shown=False),
     "port to": Keyword("to", "port_to", "single_tcp_port", shown=False),
-    "forceadd": Keyword("forceadd", "forceadd", "flag", value=False, shown=False, help="[forceadd]"),
-    "markmask": Keyword("markmask", "markmask", "uint32", help="markmask VALUE"),
-    "nomatch": Keyword("nomatch", "nomatch", "flag", value=False, help="[nomatch]"),
-    "wildcard": Keyword("wildcard", "wildcard", "flag", value=False, help="[wildcard]"),
-    "timeout": Keyword("timeout", "timeout", "timeout", help="[timeout VALUE]"),
-    "counters": Keyword("counters", "counters", "flag", value=False, help="[counters]"),
-    "packets": Keyword("packets", "packets", "uint64", help="[packets VALUE]"),
-    "bytes": Keyword("bytes", "bytes", "uint64", help="[bytes VALUE]"),
-    "with comment": Keyword("comment", "with_comment", "flag", value=False, help="[comment]"),
-    "comment": Keyword("comment", "comment", "comment", help='[comment "string"]'),
-    "skbinfo": Keyword("skbinfo", "skbinfo", "flag", value=False, help="[skbinfo]"),
-    "skbmark": Keyword("skbmark", "skbmark", "skbmark", help="[skbmark VALUE]"),
-    "skbprio": Keyword("skbprio", "skbprio", "skbprio", help="[skbprio VALUE]"),
-    "skbqueue": Keyword("skbqueue", "skbqueue", "uint16", help="[skbqueue VALUE]"),
-    "bucketsize": Keyword("bucketsize", "bucketsize", "uint8", help="[bucketsize VALUE]"),
-    "initval": Keyword("initval", "initval", "uint32", help="[initval VALUE]"),
-    "bitmask": Keyword("bitmask", "bitmask", "bitmask", help="[bitmask bitmask]"),
+    "forceadd": Keyword("forceadd", "forceadd", "flag", value=False, shown=False, about="[forceadd]"),
+    "markmask": Keyword("markmask", "markmask", "uint32", about="markmask VALUE"),
+    "nomatch": Keyword("nomatch", "nomatch", "flag", value=False, about="[nomatch]"),
+    "wildcard": Keyword("wildcard", "wildcard", "flag", value=False, about="[wildcard]"),
+    "timeout": Keyword("timeout", "timeout", "timeout", about="[timeout VALUE]"),
+    "counters": Keyword("counters", "counters", "flag", value=False, about="[counters]"),
+    "packets": Keyword("packets", "packets", "uint64", about="[packets VALUE]"),
+    "bytes": Keyword("bytes", "bytes", "uint64", about="[bytes VALUE]"),
+    "with comment": Keyword("comment", "with_comment", "flag", value=False, about="[comment]"),
+    "comment": Keyword("comment", "comment", "comment", about='[comment "string"]'),
+    "skbinfo": Keyword("skbinfo", "skbinfo", "flag", value=False, about="[skbinfo]"),
+    "skbmark": Keyword("skbmark", "skbmark", "skbmark", about="[skbmark VALUE]"),
+    "skbprio": Keyword("skbprio", "skbprio", "skbprio", about="[skbprio VALUE]"),
+    "skbqueue": Keyword("skbqueue", "skbqueue", "uint16", about="[skbqueue VALUE]"),
+    "bucketsize": Keyword("bucketsize", "bucketsize", "uint8", about="[bucketsize VALUE]"),
+    "initval": Keyword("initval", "initval", "uint32", about="[initval VALUE]"),
+    "bitmask": Keyword("bitmask", "bitmask", "bitmask", about="[bitmask bitmask]"),
 }
 
+#: Keywords with the revision that brought each.
 Words = tuple[tuple[str, int], ...]
 
 
@@ -77,25 +81,42 @@ def _words(*words: str, **since: int) -> Words:
     return tuple((word, since.get(word.replace(" ", "_").replace("-", "_"), 0)) for word in words)
 
 
-class Row(NamedTuple):
+class Row:
     """A type in all its revisions, the first and the last of which are `revisions`.
 
     `parts` are the parsers of its elements' parts. What a command may say of an element (`element`, by command) is by options; that the parts of the
-    element were given is checked by those of `needed`. In revisions below `ranged` networks are no ranges.
+    element were given is checked by those of `needed`. In revisions below `ranged` networks are no ranges; from `nomatch` on (99: never) tests may
+    have that word.
     """
 
-    name: str
-    alias: str
-    family: int
-    parts: tuple[str, ...]
-    revisions: tuple[int, int]
-    create: Words
-    add: Words
-    nomatch: int  # the revision since which tests may have it; 99: none
-    needed: tuple[str, ...]
-    element: dict[str, tuple[str, ...]]
-    last_optional: bool = False
-    ranged: int = 0
+    def __init__(
+        self,
+        name: str,
+        alias: str,
+        family: int,
+        parts: tuple[str, ...],
+        revisions: tuple[int, int],
+        create: Words,
+        add: Words,
+        nomatch: int,
+        needed: tuple[str, ...],
+        element: dict[str, tuple[str, ...]],
+        *,
+        last_optional: bool = False,
+        ranged: int = 0,
+    ) -> None:
+        self.name = name
+        self.alias = alias
+        self.family = family
+        self.parts = parts
+        self.revisions = revisions
+        self.create = create
+        self.add = add
+        self.nomatch = nomatch
+        self.needed = needed
+        self.element = element
+        self.last_optional = last_optional
+        self.ranged = ranged
 
 
 _FAMILY = ("family", "-4", "-6")

@@ -5,14 +5,15 @@ Knows: the text forms of all options, and what is said of a wrong one. Must not 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ipvskit.cli.ipset import names
 from ipvskit.cli.ipset.numbers import hexadecimal, unsigned
 from ipvskit.cli.ipset.report import ERROR, WARNING, Failed
 
+# This is loaded for every command: no `typing`. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from ipvskit.cli.ipset.session import Session
 

@@ -5,31 +5,35 @@ Knows: names, short forms and how lines are split. Must not know: what is done.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 __all__ = ["COMMANDS", "MOST_WORDS", "OPTIONS", "CommandWord", "OptionWord", "SplitError", "find_command", "split_line"]
 
 MOST_WORDS = 30
 
 
-class CommandWord(NamedTuple):
+class CommandWord:
     """A command: its names, how many words it needs (`optional`: may have one), and its text in the help."""
 
-    name: str
-    others: tuple[str, ...]
-    needs: int
-    optional: bool
-    help: str
+    __slots__ = ("about", "name", "needs", "optional", "others")
+
+    def __init__(self, name: str, others: tuple[str, ...], needs: int, optional: bool, about: str) -> None:
+        self.name = name
+        self.others = others
+        self.needs = needs
+        self.optional = optional
+        self.about = about
 
 
-class OptionWord(NamedTuple):
+class OptionWord:
     """An option: its two names, the field of `Options`, whether a value follows, and its text in the help."""
 
-    name: str
-    long: str
-    field: str
-    value: bool
-    help: str
+    __slots__ = ("about", "field", "long", "name", "value")
+
+    def __init__(self, name: str, long: str, field: str, value: bool, about: str) -> None:
+        self.name = name
+        self.long = long
+        self.field = field
+        self.value = value
+        self.about = about
 
 
 #: The first one that a word is the beginning of is meant.
