@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ipvskit.engine.keys import DeviceKey
 from ipvskit.engine.scope import Scope
 from ipvskit.engine.state import State
-from ipvskit.kube.diagnostics import Code, Diagnostic
+from ipvskit.kube.diagnostics import Diagnostic
 from ipvskit.kube.iptables import document
 from ipvskit.kube.names import DEVICE, Role, define, set_name, set_names
 from ipvskit.kube.sysctls import sysctls_of, timeouts_of
@@ -165,10 +165,7 @@ def _without(network: Any, excluded: Any) -> list[Any]:  # noqa: ANN401 - both o
 
 def assemble(site: Site, merged: Merged, state: State, told: Iterable[Diagnostic]) -> FamilyState:
     """A family's state with what stands beside it; `told` are the findings about no Service that was readable."""
-    maxelem = site.config.maxelem
     found = {*merged.diagnostics(), *told, *sysctls_of(site.node, site.config)[1]}
-    if maxelem is not None:
-        found |= set(_too_small(site, merged, maxelem))
     return FamilyState(
         site=site,
         state=state,
@@ -181,14 +178,6 @@ def assemble(site: Site, merged: Merged, state: State, told: Iterable[Diagnostic
 
 def _drains(merged: Merged) -> Iterator[tuple[ServiceKey, int]]:
     return ((key, claim.drain) for key, claim in merged.claims.items() if claim.drain is not None)
-
-
-def _too_small(site: Site, merged: Merged, maxelem: int) -> Iterator[Diagnostic]:
-    for role, entries in merged.entries.items():
-        name = set_name(role, site.family)
-        if len(entries) > maxelem and define(role, site.family, None).type != "bitmap:port":
-            message = f"{len(entries)} entries, and maxelem is {maxelem}"
-            yield Diagnostic(Code.SET_TOO_SMALL, f"Set {name}", "maxelem", message)
 
 
 def fresh_state(site: Site, merged: Merged) -> State:

@@ -44,7 +44,8 @@ class Config:
     for others. `node_port_addresses` are networks, or "primary" alone; empty is every address of the node. `local_mode` with `cluster_cidr` (a list,
     or text with commas) and `local_interface` (a bridge, or the beginning of names) tells local traffic apart; without anything to tell by, only
     the node's own is. `masquerade_bit` (0 to 31) marks packets. `random_fully` needs iptables 1.6.2. Timeouts are in seconds, 0 leaves one alone; the
-    periods (seconds) are for the controller's loop. `maxelem` None lets sets grow.
+    periods (seconds) are for the controller's loop. `maxelem` (entries, None: 65536) is what sets have room for
+    before they grow.
 
     Ownership: what is deleted when it is no longer wanted are virtual services that this node's own sets and addresses name (`ipvskit.kube.owning`),
     and any in the networks `owned_vips`, but none in `exclude_cidrs`. kube-proxy's way is `owned_vips=("0.0.0.0/0", "::/0")`.

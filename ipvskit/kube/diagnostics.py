@@ -40,8 +40,6 @@ class Code(StrEnum):
     NO_LOCAL_ENDPOINTS = "no-local-endpoints"
     #: The node has no address for node ports in this family.
     NO_NODE_ADDRESS = "no-node-address"
-    #: More entries than the configured `maxelem`.
-    SET_TOO_SMALL = "set-too-small"
     #: The kernel is older than anything that connections' reuse can be set right for.
     KERNEL_TOO_OLD = "kernel-too-old"
 

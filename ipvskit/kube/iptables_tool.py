@@ -200,7 +200,7 @@ class Iptables:
         return other if not self._works(default) and self._works(other) else ""
 
     def _works(self, variant: str) -> bool:
-        """Whether a chain can be made: asked in a namespace of its own, because tools list tables that they could not make."""
+        """Whether a rule can be made in a chain of the kernel's: asked in a namespace of its own, because tools list tables that they cannot make."""
         try:
             elsewhere = NetNS.create()
         except PermissionDenied:
@@ -210,7 +210,7 @@ class Iptables:
             there = Iptables(self.family, elsewhere, variant=variant, timeout=self._timeout)  # type: ignore[arg-type] # one of them
             with there:
                 try:
-                    there.load("*nat\n:KUBE-PROBE - [0:0]\nCOMMIT\n")
+                    there.load("*nat\n:KUBE-PROBE - [0:0]\n-A OUTPUT -j KUBE-PROBE\nCOMMIT\n")
                 except IptablesFailed:
                     return False
         return True

@@ -12,7 +12,8 @@ from ipvskit.model.address import Family
 from ipvskit.sets.definition import Set
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
+    from typing import Any
 
 __all__ = ["DEVICE", "Role", "define", "set_name", "set_names"]
 
@@ -76,8 +77,10 @@ def set_names(family: Family) -> tuple[str, ...]:
     return tuple(set_name(role, family) for role in Role)
 
 
-def define(role: Role, family: Family, maxelem: int | None, entries: Iterable[str] = ()) -> Set:
-    """The set with its entries. Without a `maxelem` it has the kernel's 65536 and is grown when that does not do."""
+def define(role: Role, family: Family, maxelem: int | None, entries: Collection[Any] = ()) -> Set:
+    """The set with its entries. It has room for `maxelem` (None: the kernel's 65536), and for more where that does not do."""
+    if maxelem is not None and len(entries) > maxelem:
+        maxelem = None
     kind = _TYPES.get(role, _IP_PORT)
     name = set_name(role, family)
     if kind == _PORT:

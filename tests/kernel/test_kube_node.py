@@ -111,7 +111,8 @@ def test_a_node_from_nothing_and_back(node: tuple[TestNetNS, ik.Kernel], variant
         assert not plan, str(plan)
         assert [real.endpoint for real in kernel.ipvs.reals(VIP)] == ["10.0.0.1:8080", "10.0.0.2:8080"]
         assert str(kernel.devices.get("kube-ipvs0")).splitlines()[0] == "kube-ipvs0 up=no"
-        assert kernel.ipset.status("KUBE-CLUSTER-IP").references == 3
+        references = {found.set.name: found.references for found in kernel.ipset.status()}
+        assert references["KUBE-CLUSTER-IP"] == 3
         rules = ours(namespace)
         proxy.sync(full=True).raise_for_failures()
         assert ours(namespace) == rules
