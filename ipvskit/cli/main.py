@@ -44,6 +44,7 @@ COMMANDS = {
 #: Programs with a command line of their own, which gets all words behind the name.
 PROGRAMS: dict[str, tuple[str, str]] = {
     "ipset": ("ipvskit.cli.ipset", "sets of addresses, as the program ipset has it"),
+    "ipvsadm": ("ipvskit.cli.ipvsadm", "virtual services, as the program ipvsadm has it"),
 }
 
 

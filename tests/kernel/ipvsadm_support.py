@@ -11,7 +11,7 @@ import shlex
 import shutil
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -45,7 +45,7 @@ def their(namespace: TestNetNS, words: Sequence[str], text: bytes = b"") -> Ende
     if TOOL is None:
         pytest.fail("the Debian package ipvsadm is missing; make test installs it")
     options = {"executable": TOOL, "input": text, "text": False}
-    done = namespace.run(["ipvsadm", *words], check=False, **options)
+    done: Any = namespace.run(["ipvsadm", *words], check=False, **options)
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
@@ -66,7 +66,7 @@ def our(namespace: TestNetNS, words: Sequence[str], text: bytes = b"") -> Ended:
     status = namespace._inside(run)
     stdout.flush()
     stderr.flush()
-    return Ended(status, *(one.buffer.getvalue() for one in (stdout, stderr)))  # type: ignore[attr-defined]
+    return Ended(status, *(one.buffer.getvalue() for one in (stdout, stderr)))
 
 
 class Pair:

@@ -5,7 +5,7 @@ Knows: the tool's options. Must not know: what they should lead to.
 
 from __future__ import annotations
 
-__all__ = ["LISTS", "STORIES", "TABLE"]
+__all__ = ["BEYOND", "LISTS", "STORIES", "TABLE"]
 
 #: Something of everything.
 TABLE = """
@@ -22,8 +22,6 @@ TABLE = """
     -a -t 192.0.2.1:80 -r 10.0.1.6 -i --tun-type gre --tun-csum
     -a -t 192.0.2.1:80 -r 10.0.1.7 -i --tun-type gre --tun-nocsum
     -a -t 192.0.2.1:80 -r 2001:db8::7 -i --tun-type gre
-    -a -t 192.0.2.1:80 -r 200.0.0.1 -m
-    -A -t 200.0.2.1:443 -s sh -b sh-port,sh-fallback -p
     -A -t 192.0.2.2:443 -s sh -b flag-3 -p 60 -M 255.255.255.0
     -A -t 192.0.2.3:443 -s mh -b mh-port -p 2678400 -M 255.0.255.0
     -A -t 192.0.2.4:443 -s mh -b mh-fallback,mh-port
@@ -40,8 +38,6 @@ TABLE = """
     -a -t [2001:db8::1]:80 -r [2001:db8::2]:8080 -m
     -a -t [2001:db8::1]:80 -r [2001:db8::2]:22 -m
     -a -t [2001:db8::1]:80 -r 10.0.0.3 -i
-    -A -t [2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535 -s rr -p 360 -M 64
-    -a -t [2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535 -r [2001:db8:ffff:ffff:ffff:ffff:ffff:fffe]:65535 -m
     -A -u [::ffff:10.0.0.1]:53 -s rr -p 1
     -A -u [::10.0.0.1]:53 -s rr
     -A -f 1
@@ -50,6 +46,14 @@ TABLE = """
     -a -f 1 -r 10.0.0.2 -g
     -A -f 7 -6 -p 10 -M 96 -o
     -a -f 7 -6 -r [2001:db8::3]:80 -m
+"""
+
+#: What the tool sorts by differences that turn around, so that the order depends on that of the kernel.
+BEYOND = """
+    -a -t 192.0.2.1:80 -r 200.0.0.1 -m
+    -A -t 200.0.2.1:443 -s sh -b sh-port,sh-fallback -p
+    -A -t [2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535 -s rr -p 360 -M 64
+    -a -t [2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535 -r [2001:db8:ffff:ffff:ffff:ffff:ffff:fffe]:65535 -m
     -A -f 2147483648
     -A -f 4294967295 -6
 """

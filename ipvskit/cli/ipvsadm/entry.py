@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from typing import Any
 
-__all__ = ["DAEMON_STATES", "OWN_FLAGS", "TUNNELS", "VALUES", "Entry", "timeout"]
+__all__ = ["DAEMON_STATES", "METHODS", "OWN_FLAGS", "TUNNELS", "VALUES", "Entry", "timeout"]
 
-#: Forwarding methods as the kernel numbers them.
+#: Forwarding methods as the kernel numbers them, and the options that stand for them.
 MASQUERADE, TUNNEL, DIRECT_ROUTE = 0, 2, 3
+METHODS = {"masquerading": MASQUERADE, "ipip": TUNNEL, "gatewaying": DIRECT_ROUTE}
 #: Tunnel types in the kernel's order.
 TUNNELS = ("ipip", "gue", "gre")
 DAEMON_STATES = {"master": 1, "backup": 2}
@@ -118,12 +119,12 @@ class Entry:
     def _settle_real(self, given: Collection[str]) -> None:
         if not self.fwmark and self.method in _WITHOUT_PORT_CHANGE:
             self.real_port = self.port
-        if self.method != TUNNEL:
-            if self.real_family != self.family:
-                raise Failed("Different address family is allowed only for tunneling servers")
-            if not _TUNNEL_OPTIONS.isdisjoint(given):
+        if self.method != TUNNEL and self.real_family != self.family:
+            raise Failed("Different address family is allowed only for tunneling servers")
+        if not _TUNNEL_OPTIONS.isdisjoint(given):
+            if self.method != TUNNEL:
                 raise Failed("Tunnel options conflict with forward method")
-        check_tunnel(TUNNELS[self.tunnel_type], given)
+            check_tunnel(TUNNELS[self.tunnel_type], given)
 
 
 def _flags(scheduler: str, text: str) -> int:
@@ -288,9 +289,7 @@ VALUES: Mapping[str, Callable[[Entry, Any], None]] = {
     "ops": _one_packet,
     "sched-flags": _text("scheduler_flags", _FLAGS_ROOM),
     "real-server": _real,
-    "masquerading": _method(MASQUERADE),
-    "ipip": _method(TUNNEL),
-    "gatewaying": _method(DIRECT_ROUTE),
+    **{name: _method(method) for name, method in METHODS.items()},
     "weight": _number("weight", "weight", 0, INT_MAX),
     "u-threshold": _number("upper", "u_threshold", 0, INT_MAX),
     "l-threshold": _number("lower", "l_threshold", 0, INT_MAX),

@@ -20,6 +20,8 @@ _SERVICES = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 #: Addresses have this much room in packed records (bytes); so much of a place is ever shown (characters).
 _ROOM, _SHOWN = 16, 59
 _FULL_PORT = 65535
+#: More digits than a port has.
+_DIGITS = 6
 
 
 def ipv4(text: str) -> bytes | None:
@@ -51,9 +53,22 @@ def ipv6(text: str) -> bytes | None:
 
 def place(text: str, protocol: int) -> tuple[int, bytes, int | None] | None:
     """Family, address and port (None where there is none) of `host[:port]`; None for what is none. Behind a bracket there must be a port."""
+    host, _, port = text.rpartition(":")
+    if port.isdecimal() and host.replace(".", "").isdecimal() and text.isascii() and len(port) < _DIGITS:
+        # As most are. The same comes of the long way.
+        try:
+            packed, found = _socket.inet_aton(host), int(port)
+        except OSError:
+            return None
+        return (AF_INET, packed, found) if found <= _FULL_PORT else None
     if not text or (text.isascii() and text.isdigit()):
         return None
-    host, port = text, None
+    return _anything(text, protocol)
+
+
+def _anything(text: str, protocol: int) -> tuple[int, bytes, int | None] | None:
+    host: str = text
+    port: str | None = None
     if text[0] == "[":
         host, bracket, rest = text[1:].partition("]")
         if not bracket or rest[:1] != ":":

@@ -5,6 +5,7 @@ Knows: streams. Must not know: what is written.
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ class Output:
     """Where a program writes: what it prints goes out when there is enough of it, at its end, or at once on a terminal; messages go out at once."""
 
     def out(self, text: str) -> None:
-        """Print. Raises BrokenPipeError; other failures to write end in silence, as they do with the tool."""
+        """Print. Raises BrokenPipeError."""
         _write(sys.stdout, text)
 
     def err(self, line: str) -> None:
@@ -32,8 +33,7 @@ class Output:
 
     def flush(self) -> None:
         """Let everything out. Raises BrokenPipeError."""
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        _write(sys.stdout, "", at_once=True)
 
 
 def _write(stream: TextIO | None, text: str, *, at_once: bool = False) -> None:
@@ -43,7 +43,13 @@ def _write(stream: TextIO | None, text: str, *, at_once: bool = False) -> None:
     if raw is None:
         stream.write(text)
         return
-    stream.flush()
-    raw.write(text.encode("latin-1"))
-    if at_once or stream.isatty():
-        raw.flush()
+    try:
+        stream.flush()
+        raw.write(text.encode("latin-1"))
+        if at_once or stream.isatty():
+            raw.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        # The tool does not notice that its output goes nowhere (a full disk); the interpreter would, at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -14,12 +14,13 @@ from ipvskit.cli.ipvsadm.lookup import Names
 from ipvskit.cli.ipvsadm.outcome import REFUSED, Failed, Finished, Refused, TryHelp
 from ipvskit.cli.ipvsadm.output import Output, characters
 from ipvskit.cli.ipvsadm.parse import PROGRAM, parse
-from ipvskit.errors import IpvskitError, KernelError
+from ipvskit.errors import IpvskitError
 from ipvskit.ipvs import layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
     from ipvskit.cli.ipvsadm.entry import Entry
     from ipvskit.ipvs.backend import Backend
@@ -41,20 +42,16 @@ def start(arguments: Sequence[str] | None) -> int:
         _die(_SIGPIPE)
     except KeyboardInterrupt:
         _die(_SIGINT)
-    except OSError as error:
-        if isinstance(error, KernelError):
-            raise
-        # The tool does not notice either that its output goes nowhere; without this the interpreter would, at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return status
 
 
-def _die(number: int) -> None:
+def _die(number: int) -> NoReturn:
     """End as the tool does: by the signal."""
     import signal
 
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
+    raise SystemExit(128 + number)
 
 
 def _open() -> Backend:
@@ -161,7 +158,7 @@ class Session:
         from ipvskit.cli.ipvsadm.sending import Batch
 
         batch = Batch(self.backend, self.output)
-        batch.add(entry, requests.request(entry))
+        batch.add(requests.CHANGES[entry.command], requests.request(entry), entry)
         return batch.send()
 
     def _restore(self) -> int:

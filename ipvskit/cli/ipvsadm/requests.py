@@ -31,7 +31,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ipvskit.cli.ipvsadm.entry import Entry
 
-__all__ = ["CHANGES", "all_services", "daemons", "info", "one_service", "request", "timeouts"]
+__all__ = [
+    "CHANGES",
+    "REAL_PRESENT",
+    "all_services",
+    "daemons",
+    "info",
+    "one_service",
+    "request",
+    "service_part",
+    "timeouts",
+]
 
 #: Commands that change something, by their long spelling.
 CHANGES = {
@@ -50,7 +60,8 @@ CHANGES = {
 _WITH_CONFIG = (layout.NEW_SERVICE, layout.SET_SERVICE)
 _WITH_REAL = (layout.NEW_DEST, layout.SET_DEST, layout.DEL_DEST)
 _ALL_FLAGS = 0xFFFFFFFF
-_REAL_PRESENT = REAL_FULL | REAL_TUNNEL
+#: What every real server is sent with.
+REAL_PRESENT = REAL_FULL | REAL_TUNNEL
 _ENGINE = bits(11)
 
 
@@ -60,7 +71,7 @@ def request(entry: Entry) -> bytes:
     if number in _WITH_CONFIG:
         return HEAD.pack(number, 0) + _service(entry) + NOTHING_REAL
     if number in _WITH_REAL:
-        return HEAD.pack(number, 0) + _key(entry) + _real(entry)
+        return service_part(number, entry) + _real(entry)
     if number == layout.DEL_SERVICE:
         return one_service(number, entry)
     if number == layout.ZERO and (entry.fwmark or entry.port or any(entry.address)):
@@ -77,6 +88,11 @@ def request(entry: Entry) -> bytes:
 def one_service(number: int, entry: Entry, flags: int = 0) -> bytes:
     """A request about a service as a whole."""
     return HEAD.pack(number, flags) + _key(entry) + NOTHING_REAL
+
+
+def service_part(number: int, entry: Entry) -> bytes:
+    """The first part of a request about a real server: which service it is about."""
+    return HEAD.pack(number, 0) + _key(entry)
 
 
 def all_services() -> bytes:
@@ -137,7 +153,7 @@ def _service(entry: Entry) -> bytes:
 def _real(entry: Entry) -> bytes:
     return REAL.pack(
         0,
-        _REAL_PRESENT,
+        REAL_PRESENT,
         entry.real_family,
         entry.real_port,
         entry.tunnel_port,

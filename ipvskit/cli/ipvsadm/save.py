@@ -13,7 +13,7 @@ from ipvskit.ipvs.layout import AF_INET6, FLAG_ONE_PACKET, FLAG_PERSISTENT, FLAG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from ipvskit.cli.ipvsadm.reading import Daemon
 
@@ -99,16 +99,16 @@ def daemon_line(daemon: Daemon) -> str:
     return " ".join(words) + "\n"
 
 
-def unsayable(found: Iterable[rows.Service]) -> list[str]:
+def unsayable(found: Sequence[rows.Service]) -> list[str]:
     """What no line of the tool can say, with its place."""
     names, told = Names(True), []
-    for service in found:
+    for service in rows.sorted_services(found):
         where = _service_words(service, names, True)
         if service.protocol not in _OPTIONS and not service.fwmark:
             told.append(f"{where}: protocol {service.protocol}")
         if service.flags & FLAG_SCHEDULER and not flags_text(service):
             told.append(f"{where}: a flag that scheduler {service.scheduler} has no name for")
-        for real in service.reals:
+        for real in rows.sorted_reals(service.reals):
             place = f"{where} -r {names.of(real.family, real.address, real.port, service.protocol)}"
             if real.method >= len(_METHODS):
                 told.append(f"{place}: forwarding method {real.method}")

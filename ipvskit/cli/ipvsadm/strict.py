@@ -53,7 +53,7 @@ def _send(session: Session, entries: list[tuple[int, Entry]]) -> int:
 
     batch = Batch(session.backend, session.output, say)
     for _, entry in entries:
-        batch.add(entry, requests.request(entry))
+        batch.add(requests.CHANGES[entry.command], requests.request(entry), entry)
     batch.send()
     return REFUSED if refused else 0
 

@@ -36,7 +36,7 @@ def service_row(status: ServiceStatus) -> Service:
     return Service(
         AF_INET if key.family is Family.IPV4 else AF_INET6,
         0 if key.protocol is None else PROTOCOLS.get(key.protocol) or int(key.protocol),
-        b"" if key.address is None else key.address.packed.ljust(_ROOM, b"\0"),
+        (b"" if key.address is None else key.address.packed).ljust(_ROOM, b"\0"),
         key.port,
         key.fwmark,
         scheduler=service.scheduler,
