@@ -112,11 +112,18 @@ def _state(options: argparse.Namespace) -> int:
     return DONE
 
 
+_CHECK = ("namespace", "name", "port", "local_endpoints")
+
+
 def beside(found: NodeState) -> dict[str, Any]:
     """What stands beside the state in the document."""
     from ipvskit.formats.writing import Block, Lines
 
-    checks = [check._asdict() | {"family": str(family)} for family, one in found.items() for check in one.health_checks]
+    checks = [
+        {"family": str(family)} | {name: getattr(check, name) for name in _CHECK} | {"addresses": list(check.addresses)}
+        for family, one in found.items()
+        for check in one.health_checks
+    ]
     return {
         "iptables": Block({str(family): one.iptables for family, one in found.items()}),
         "health_checks": Lines(checks),

@@ -177,6 +177,8 @@ class Proxy:
             self._health = HealthServers(self._kernel.netns)
         if self._health is not None:
             report.unserved = tuple(self._health.update(everything))
+            # Balancers should look for another node while the guards of this one are not as they should be.
+            self._health.healthy = self._whole
 
     @property
     def health(self) -> HealthServers | None:
