@@ -14,7 +14,6 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ipvskit import _native
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-__all__ = ["Command", "Outcome", "Sides", "command", "crashed"]
+__all__ = ["Command", "Outcome", "Sides", "command", "crashed", "has_initval", "settled_text"]
 
 #: Random unless it was given.
 _INITVAL = re.compile(r"(?<=initval )0x[0-9a-f]{8}|(?<=<initval>)0x[0-9a-f]{8}")
@@ -60,13 +59,15 @@ class Outcome:
 
     def settled(self, *, ordered: bool) -> tuple[int, str, str]:
         """Without what differs between any two runs; members of hashes come in any order, where the kernel takes no initval."""
-        texts = []
-        for raw in (self.stdout, self.stderr):
-            text = _INITVAL.sub("*", raw.decode("utf-8", "surrogateescape"))
-            texts.append(_LATE.sub(lambda found: _ON_TIME[found[0]], text))
+        texts = [settled_text(raw.decode("utf-8", "surrogateescape")) for raw in (self.stdout, self.stderr)]
         if not ordered:
             texts[0] = "\n".join(sorted(texts[0].split("\n")))
         return self.status, texts[0], texts[1]
+
+
+def settled_text(text: str) -> str:
+    """See `Outcome.settled`."""
+    return _LATE.sub(lambda found: _ON_TIME[found[0]], _INITVAL.sub("*", text))
 
 
 def crashed(outcome: Outcome) -> bool:
@@ -103,6 +104,8 @@ class Sides:
 
     def __init__(self) -> None:
         self._theirs, self._ours = _Side(), _Side()
+        #: Whether elements of hashes come in the same order in both.
+        self.ordered = True
 
     def theirs(self, what: Command) -> Outcome:
         """The answer of ipset."""
@@ -170,8 +173,3 @@ def has_initval(sides: Sides) -> bool:
     found = b"initval" in sides.theirs(command("save probe")).stdout
     sides.clean()
     return found
-
-
-def scratch(folder: Path, name: str) -> str:
-    """A path for -file."""
-    return str(folder / name)

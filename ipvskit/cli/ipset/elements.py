@@ -77,7 +77,8 @@ def _mark(data: Values) -> str:
 
 
 def _interface(data: Values) -> str:
-    return f"{'physdev:' if 'physdev' in data else ''}{data['iface']}"
+    # Sic: without "physdev:".
+    return str(data["iface"])
 
 
 def _name(data: Values) -> str:

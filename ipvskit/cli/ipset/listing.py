@@ -50,7 +50,7 @@ def show(session: Session, command: str) -> None:
 
 def _found(session: Session, command: str) -> list[tuple[Header, Table | None]]:
     from ipvskit._native.ipset import Listing
-    from ipvskit.errors import KernelError
+    from ipvskit.errors import KernelError, ProtocolError
 
     options, what = session.options, 0
     if command == "list" and options.mode != "save":
@@ -62,6 +62,9 @@ def _found(session: Session, command: str) -> list[tuple[Header, Table | None]]:
         )
     except KernelError as error:
         session.refused(command, error.errno or 0)
+    except ProtocolError:
+        session.error("Internal protocol error")
+        raise Failed from None
     if listing.error:
         session.refused(command, listing.error)
     return [(decode_headers(raw)[0], table) for raw, table in listing.sets()]

@@ -6,7 +6,6 @@ Knows: how lines are built. Must not know: sets.
 from __future__ import annotations
 
 import re
-from functools import cmp_to_key
 
 from ipvskit.cli.ipset.names import resolved as name_of
 from ipvskit.cli.ipset.numbers import hexadecimal
@@ -55,7 +54,38 @@ def in_order(lines: list[str], parts: Sequence[str], *, resolved: bool = False) 
         keys = [_plain_key(line) for line in lines]
         if all(keys):
             return [line for _, line in sorted(zip(keys, lines, strict=True), key=lambda pair: pair[0] or ())]
-    return sorted(lines, key=cmp_to_key(_compare))
+    return _merge_sorted(lines)
+
+
+def _merge_sorted(lines: list[str]) -> list[str]:
+    """By runs of 1, 2, 4, ... lines: `_compare` can go in circles, and then the way of sorting shows."""
+    runs: list[list[str]] = []
+    for line in lines:
+        run = [line]
+        for level, before in enumerate(runs):
+            if not before:
+                runs[level] = run
+                break
+            run, runs[level] = _merged(before, run), []
+        else:
+            runs.append(run)
+    found: list[str] = []
+    for run in runs:
+        found = _merged(run, found) if run else found
+    return found
+
+
+def _merged(one: list[str], two: list[str]) -> list[str]:
+    found = []
+    first = second = 0
+    while first < len(one) and second < len(two):
+        if _compare(one[first], two[second]) <= 0:
+            found.append(one[first])
+            first += 1
+        else:
+            found.append(two[second])
+            second += 1
+    return found + one[first:] + two[second:]
 
 
 def _plain_key(line: str) -> tuple[int, ...] | None:
@@ -90,7 +120,7 @@ def _compare(one: str, two: str) -> int:
             sign = 1
             continue
         if value != other:
-            return sign * (-1 if value < other else 1)
+            return _int(sign * (_long(value) - _long(other)))
         first, second = first + end, second + other_end
         found, sign = _separators(one[first : first + 1], two[second : second + 1], sign)
         if found:
@@ -101,6 +131,16 @@ def _compare(one: str, two: str) -> int:
                 return -1 if one[first : first + 1] == ":" else 1
             first, second = first + 1, second + 1
     return 1 if first < len(one) else -1 if second < len(two) else 0
+
+
+def _long(value: int) -> int:
+    """As much of a number as strtol(3) gives."""
+    return max(-(2**63), min(2**63 - 1, value))
+
+
+def _int(value: int) -> int:
+    """Sic: the difference is cut to an int, whatever its sign is then."""
+    return (value + 2**31) % 2**32 - 2**31
 
 
 def _separators(one: str, two: str, sign: int) -> tuple[int, int]:

@@ -510,8 +510,6 @@ _ELEMENT_OPTIONS = {
     "nameref": 26,
     "ip2": 27,
     "cidr2": 28,
-    "ip2_to": 29,
     "proto": 30,
     "iface": 31,
-    "physdev": 35,
 }

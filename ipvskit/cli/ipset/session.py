@@ -182,12 +182,15 @@ class Session:
     def _exchange(self, message: bytearray | memoryview) -> tuple[int, int, bytes]:
         """The kernel's refusal (0: none), the place in the message that it is about (0: not told), and its answer."""
         from ipvskit._native.ipset import failures
-        from ipvskit.errors import KernelError
+        from ipvskit.errors import KernelError, ProtocolError
 
         try:
             reply = self.transport.exchange(memoryview(message), 1)
         except KernelError as error:
             return error.errno or 0, 0, b""
+        except ProtocolError:
+            self.error("Internal protocol error")
+            raise Failed from None
         for failure in failures(reply.data):
             return failure.error, failure.line, b""
         return 0, 0, reply.data

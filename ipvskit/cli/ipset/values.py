@@ -85,7 +85,7 @@ def _netmask(session: Session, option: str, text: str) -> None:
 
 
 def _flag(session: Session, option: str, _text: str) -> None:
-    session.data[option] = True
+    # Only the flag is noted: libipset does not mind it twice.
     session.data["cadt_flags"] = session.data.get("cadt_flags", 0) | _FLAGS[option]
 
 
@@ -245,7 +245,7 @@ def _bitmask(session: Session, option: str, text: str) -> None:
         raise _syntax(session, "bitmask and netmask are mutually exclusive, provide only one")
     family = session.family_or_inet()
     try:
-        _single(session, option, text)
+        _address(session, option, text)
     except Failed:
         raise _syntax(session, f"bitmask is not valid for family = {'inet' if family == INET else 'inet6'}") from None
 
@@ -373,7 +373,6 @@ def _ether(session: Session, option: str, text: str) -> None:
 def _interface(session: Session, option: str, text: str) -> None:
     if text.startswith("physdev:"):
         text = text.removeprefix("physdev:")
-        session.data["physdev"] = True
         session.data["cadt_flags"] = session.data.get("cadt_flags", 0) | _PHYSDEV
     if len(text.encode("utf-8", "surrogateescape")) > _MAX_INTERFACE:
         raise _syntax(session, f"interface name '{text}' is longer than {_MAX_INTERFACE} characters")
@@ -389,7 +388,6 @@ def parse_name(session: Session, option: str, text: str) -> None:
 
 def _before(session: Session, option: str, text: str) -> None:
     parse_name(session, option, text)
-    session.data["before"] = True
     session.data["cadt_flags"] = session.data.get("cadt_flags", 0) | _BEFORE
 
 
