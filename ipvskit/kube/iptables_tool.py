@@ -89,6 +89,8 @@ class Iptables:
     ) -> None:
         if variant not in get_args(Variant):
             raise InvalidConfig("variant", variant, "one of " + ", ".join(get_args(Variant)))
+        if family not in tuple(Family):
+            raise InvalidConfig("family", family, "one of " + ", ".join(Family))
         self.family = Family(family)
         self._netns = NetNS.of(netns)
         self._variant = variant
@@ -252,7 +254,7 @@ def _jumps(present: str) -> list[list[str]]:
 
 #: Chains that the kubelet makes so that others find the variant.
 _HINTS = r"^:KUBE-(?:IPTABLES-HINT|KUBELET-CANARY) "
-_ANY = r"^:KUBE-"
+_ANY = r"^:KUBE-(?!IPTABLES-HINT |KUBELET-CANARY )"
 
 
 def variant_of(nft: str, legacy: str) -> str:

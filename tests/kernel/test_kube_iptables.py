@@ -79,7 +79,7 @@ class Node(NamedTuple):
 
 
 #: What the tools say where a kernel has no part for them. Some have nf_tables, but without the families that iptables-nft needs.
-_LACKING = r"(?i)table does not exist|can't initialize|cannot initialize|unable to initialize|TABLE_ADD failed \(Operation not supported\)"
+_LACKING = r"(?i)table does not exist|can't initialize|cannot initialize|unable to initialize|(?:TABLE|CHAIN)_ADD failed \(Operation not supported\)"
 
 
 @cache
@@ -90,7 +90,8 @@ def lacking(program: str) -> str:
     with TestNetNS() as namespace, Iptables(family, namespace, variant=variant) as tool:
         try:
             for table in TABLES:
-                tool.load(f"*{table}\n:PROBE - [0:0]\nCOMMIT\n")
+                # Some make tables and chains that nothing leads to, and then not the chains that packets come through.
+                tool.load(f"*{table}\n:PROBE - [0:0]\n-A OUTPUT -j PROBE\nCOMMIT\n")
         except IptablesNotAvailable as error:
             return str(error)
         except IptablesFailed as error:
