@@ -308,8 +308,7 @@ add s 1.1.1.5 timeout 5 timeout 6
 add s 1.1.1.5 foo
 add s 1.1.1.5 nomatch
 add s 1.1.1.6 comment ''
-add s 1.1.1.7 comment xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\
-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+add s 1.1.1.7 comment {long}
 add s 2.1.1.1 skbmark 1
 add s 2.1.1.1 skbmark 0
 add s 2.1.1.1 skbmark 0x0
@@ -574,7 +573,7 @@ add f 1.1.1.0/24,physdev:eth0
 add f 1.1.1.0/24,eth0 nomatch
 add f 1.1.2.0/24,eth wildcard
 add f 1.1.1.0/24,1234567890123456
-add f 1.1.1.0/24,123456789012345
+add f 1.2.1.0/24,123456789012345
 add f 1.1.1.0-1.1.1.9,eth1
 add f 0.0.0.0/0,eth0
 test f 1.1.1.1,eth0
@@ -676,3 +675,5 @@ SESSIONS: tuple[str, ...] = (
     "help\nhelp hash:ip\n-\nlist -n\n",
     "x p\ndestroy p\nrename s t\nlist -n\n",
 )
+
+CASES["options of elements"] = CASES["options of elements"].format(long="x" * 256)

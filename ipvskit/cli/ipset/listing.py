@@ -200,11 +200,14 @@ class Shown:
         found = list(lines)
         if self._options.resolve:
             found = [members.with_names(line, kind.parts) for line in found]
-        if sort:
-            found = members.in_order(found, kind.parts, resolved=self._options.resolve)
         if self._options.mode == "xml":
-            return [members.xml(line) for line in found]
-        return [f"{before}{line}\n" for line in found]
+            found = [members.xml(line) for line in found]
+        else:
+            found = [f"{before}{line}\n" for line in found]
+        if not sort:
+            return found
+        start = members.BEFORE_ELEMENT if self._options.mode == "xml" else len(before)
+        return members.in_order(found, start, kind.parts, resolved=self._options.resolve)
 
 
 def _shown_options(table: Table, kind: Kind) -> Table:

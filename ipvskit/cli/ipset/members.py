@@ -6,6 +6,7 @@ Knows: how lines are built. Must not know: sets.
 from __future__ import annotations
 
 import re
+from functools import cmp_to_key
 
 from ipvskit.cli.ipset.names import resolved as name_of
 from ipvskit.cli.ipset.numbers import hexadecimal
@@ -15,15 +16,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["in_order", "with_names", "xml"]
+__all__ = ["BEFORE_ELEMENT", "in_order", "with_names", "xml"]
 
 _ADDRESSES = {"ip", "single_ip", "ipnet", "ip4_single6", "ip4_net6"}
+#: Characters of XML before an element.
+BEFORE_ELEMENT = len("<member><elem>")
 _OPTION = re.compile(
     r" (?:(nomatch|wildcard)|(timeout|packets|bytes|skbmark|skbprio|skbqueue) (\S+)"
     r'|(comment) (".*"(?=$| skbmark | skbprio | skbqueue )))',
     re.DOTALL,
 )
-_PLAIN = re.compile(r"(\d+)\.(\d+)\.(\d+)\.(\d+)(?:/(\d+))?(?= |$)", re.ASCII)
+_PLAIN = re.compile(r"(\d+)\.(\d+)\.(\d+)\.(\d+)(?:/(\d+))?(?=[ <\n])", re.ASCII)
 
 
 def xml(line: str) -> str:
@@ -46,51 +49,20 @@ def with_names(line: str, parts: Sequence[str]) -> str:
     return ",".join(pieces) + blank + rest
 
 
-def in_order(lines: list[str], parts: Sequence[str], *, resolved: bool = False) -> list[str]:
-    """Sorted as ipset sorts: numbers as hexadecimal numbers, longer prefixes first."""
+def in_order(lines: list[str], start: int, parts: Sequence[str], *, resolved: bool = False) -> list[str]:
+    """Sorted as ipset sorts, by what each line has from `start` on: numbers as hexadecimal numbers, longer prefixes first."""
     if resolved:
-        return sorted(lines, key=lambda line: (line + "\n").encode("utf-8", "surrogateescape"))
-    if parts and len(parts) == 1 and parts[0] in _ADDRESSES:
-        keys = [_plain_key(line) for line in lines]
+        return sorted(lines, key=lambda line: line.encode("utf-8", "surrogateescape"))
+    if len(parts) == 1 and parts[0] in _ADDRESSES:
+        keys = [_plain_key(line, start) for line in lines]
         if all(keys):
             return [line for _, line in sorted(zip(keys, lines, strict=True), key=lambda pair: pair[0] or ())]
-    return _merge_sorted(lines)
+    return sorted(lines, key=cmp_to_key(lambda one, two: _compare(one[start:], two[start:])))
 
 
-def _merge_sorted(lines: list[str]) -> list[str]:
-    """By runs of 1, 2, 4, ... lines: `_compare` can go in circles, and then the way of sorting shows."""
-    runs: list[list[str]] = []
-    for line in lines:
-        run = [line]
-        for level, before in enumerate(runs):
-            if not before:
-                runs[level] = run
-                break
-            run, runs[level] = _merged(before, run), []
-        else:
-            runs.append(run)
-    found: list[str] = []
-    for run in runs:
-        found = _merged(run, found) if run else found
-    return found
-
-
-def _merged(one: list[str], two: list[str]) -> list[str]:
-    found = []
-    first = second = 0
-    while first < len(one) and second < len(two):
-        if _compare(one[first], two[second]) <= 0:
-            found.append(one[first])
-            first += 1
-        else:
-            found.append(two[second])
-            second += 1
-    return found + one[first:] + two[second:]
-
-
-def _plain_key(line: str) -> tuple[int, ...] | None:
+def _plain_key(line: str, start: int) -> tuple[int, ...] | None:
     """Of a line that begins with an IPv4 address, which no other one has."""
-    found = _PLAIN.match(line)
+    found = _PLAIN.match(line, start)
     if found is None:
         return None
     a, b, c, d, prefix = found.groups()
@@ -100,7 +72,6 @@ def _plain_key(line: str) -> tuple[int, ...] | None:
 
 def _compare(one: str, two: str) -> int:
     """Less than 0 where `one` comes first."""
-    one, two = one + "\n", two + "\n"
     first = second = 0
     sign = 1
     while first < len(one) and second < len(two):

@@ -271,7 +271,10 @@ class Session:
         """Send the batch. Raises Failed."""
         batch, self.batch = self.batch, None
         if batch is not None:
+            given = dict(self.data)
             self.send_lines(batch.command, batch.message(), batch.name, batch.lines, batch.kind)
+            # Telling a refusal forgets what was given, and that is of another line.
+            self.data.update(given)
 
     def send_lines(
         self, command: str, message: bytearray | memoryview, name: str, lines: Sequence[int], kind: Kind
