@@ -200,13 +200,11 @@ class Shown:
         found = list(lines)
         if self._options.resolve:
             found = [members.with_names(line, kind.parts) for line in found]
-        if self._options.mode == "xml":
-            found = [members.xml(line) for line in found]
-        else:
-            found = [f"{before}{line}\n" for line in found]
+        as_xml = self._options.mode == "xml"
+        found = [members.xml(line) if as_xml else f"{before}{line}\n" for line in found]
         if not sort:
             return found
-        start = members.BEFORE_ELEMENT if self._options.mode == "xml" else len(before)
+        start = members.BEFORE_ELEMENT if as_xml else len(before)
         return members.in_order(found, start, kind.parts, resolved=self._options.resolve)
 
 

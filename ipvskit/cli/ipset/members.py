@@ -57,7 +57,11 @@ def in_order(lines: list[str], start: int, parts: Sequence[str], *, resolved: bo
         keys = [_plain_key(line, start) for line in lines]
         if all(keys):
             return [line for _, line in sorted(zip(keys, lines, strict=True), key=lambda pair: pair[0] or ())]
-    return sorted(lines, key=cmp_to_key(lambda one, two: _compare(one[start:], two[start:])))
+
+    def compare(one: str, two: str) -> int:
+        return _compare(one[start:], two[start:])
+
+    return sorted(lines, key=cmp_to_key(compare))
 
 
 def _plain_key(line: str, start: int) -> tuple[int, ...] | None:

@@ -5,9 +5,24 @@ Knows: how texts join. Must not know: where they go.
 
 from __future__ import annotations
 
-__all__ = ["ERROR", "NOTHING", "NOTICE", "WARNING", "Exit", "Failed", "Report", "Told"]
+__all__ = [
+    "DONE",
+    "ERROR",
+    "NOTHING",
+    "NOTICE",
+    "OTHER",
+    "PARAMETER",
+    "SESSION",
+    "WARNING",
+    "Exit",
+    "Failed",
+    "Report",
+    "Told",
+]
 
 NOTHING, WARNING, NOTICE, ERROR = range(4)
+#: What kind of problem ends the program, which is its exit status; the session's own is told without an end of line, and ends it with 1.
+DONE, OTHER, PARAMETER, SESSION = 0, 1, 2, 4
 _ROOM = 1024
 
 
