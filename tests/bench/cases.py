@@ -28,6 +28,9 @@ GROUPS = (
     "engine_services",
     "engine_sets",
     "engine_cluster",
+    "kube_translate",
+    "kube_node",
+    "command_ipvsadm",
     "memory",
     "imports",
 )

@@ -22,7 +22,7 @@ _VIPS, _PODS, _BALANCERS = (int(IPv4Address(text)) for text in ("10.96.0.1", "10
 #: Every so manieth Service has a second port, a node port, a load balancer. A node has its share of the endpoints: 110 pods and their Services.
 _SECOND_PORT, _NODE_PORT, _BALANCER, _NODES = 20, 22, 440, 2273
 NODE = kube.Node("node-7", addresses={"eth0": ["172.18.0.7/16"]}, labels={"topology.kubernetes.io/zone": "a"})
-CONFIG = kube.Config(cluster_cidr="10.128.0.0/9")
+CONFIG = kube.Config(cluster_cidr=("10.128.0.0/9",))
 
 
 def cluster(services: int = SERVICES) -> list[dict[str, Any]]:
