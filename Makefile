@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 ONLY ?=
 SECONDS ?= 20
 KERNELS ?= 5.10,6.1,6.12,7.2
+KERNEL := -m "ipvs or ipset or conntrack"
+KUBE := $(wildcard tests/kernel/test_kube*.py)
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.cdef csrc/build_ffi.py) setup.py pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -26,23 +28,26 @@ $(READY): build/.packages $(SOURCES)
 
 setup: $(READY) ## packages, virtual environment, compiled module
 
-demo: $(READY) ## a load balancer with three pods, traffic, and a drain without a lost connection
-	$(RUN) -m tests.where $(RUN) -m tests.demo
+demo: $(READY) ## a node with Kubernetes Services, from manifests to traffic, and a pod that goes without a lost connection
+	$(RUN) -m tests.where --iptables $(RUN) -m tests.demo
 
-test: test-here test-kernel ## all tests: here, and on a kernel with IPVS
+test: test-here test-kernel test-kube ## all tests: here, on a kernel with IPVS, and on one with IPVS and iptables
 
 test-here: $(READY) ## the tests that any kernel can run
 	$(RUN) -m pytest tests -m "not ipvs" -q
 
 test-kernel: $(READY) ## the tests that need IPVS or types of sets: on this kernel if it has IPVS, else in a guest
-	$(RUN) -m tests.where $(RUN) -m pytest tests/kernel -m "ipvs or ipset" -q -p no:cacheprovider
+	$(RUN) -m tests.where $(RUN) -m pytest tests/kernel $(KERNEL) --ignore-glob='*kube*' -q -p no:cacheprovider
+
+test-kube: $(READY) ## the tests of nodes with Kubernetes Services, which need IPVS and iptables
+	$(RUN) -m tests.where --iptables $(RUN) -m pytest $(KUBE) $(KERNEL) -q -p no:cacheprovider
 
 test-kernels: $(READY) ## the same on every packaged kernel
-	$(RUN) -m tests.lab each --kernels $(KERNELS) -- $(RUN) -m pytest tests/kernel -m "ipvs or ipset" -q -p no:cacheprovider
+	$(RUN) -m tests.lab each --kernels $(KERNELS) -- $(RUN) -m pytest tests/kernel $(KERNEL) -q -p no:cacheprovider
 
 nightly: $(READY) ## every property with twenty times the examples, and the kernel tests with all of theirs
 	IPVSKIT_NIGHTLY=1 $(RUN) -m pytest tests/property tests/unit -q -o timeout=7200
-	IPVSKIT_THOROUGH=1 $(RUN) -m tests.where $(RUN) -m pytest tests/kernel -m "ipvs or ipset" -q -p no:cacheprovider -o timeout=7200
+	IPVSKIT_THOROUGH=1 $(RUN) -m tests.where $(RUN) -m pytest tests/kernel $(KERNEL) -q -p no:cacheprovider -o timeout=7200
 
 test-asan: $(READY) ## the codec's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	sh tests/asan.sh
@@ -67,4 +72,4 @@ wheel: $(READY) ## one abi3 wheel in dist/
 clean: ## remove what was built, the virtual environment too
 	rm -rf build dist $(VENV) *.egg-info ipvskit/_core*.so ipvskit/_core.c
 
-.PHONY: help setup demo test test-here test-kernel test-kernels nightly test-asan fuzz lint bench wheel clean
+.PHONY: help setup demo test test-here test-kernel test-kube test-kernels nightly test-asan fuzz lint bench wheel clean

@@ -26,24 +26,28 @@ if TYPE_CHECKING:
 
 CACHE_VARIABLE = "IPVSKIT_LAB_CACHE"
 INSTALLED = "installed"
+#: The fastest kernel that can be had; and the fastest of those that iptables works on.
+AUTO, IPTABLES = "auto", "iptables"
 _RECORD = "kernel.json"
 _LAYOUT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Packaged:
-    """A kernel Debian packages: known by the suite, the name is the series found there."""
+    """A kernel Debian packages: known by the suite, the name is the series found there; `iptables` says whether it has a part for that."""
 
     name: str
     suite: str
     aged: bool = False
+    iptables: bool = True
 
 
 PACKAGED = (
     Packaged("5.10", "bullseye", aged=True),
     Packaged("6.1", "bookworm"),
     Packaged("6.12", "trixie"),
-    Packaged("7.2", "sid"),
+    # Neither the tables of before nftables nor nftables for IPv4 are built.
+    Packaged("7.2", "sid", iptables=False),
 )
 
 
@@ -68,7 +72,7 @@ def find(name: str) -> Packaged:
         if name in (packaged.name, packaged.suite):
             return packaged
     known = ", ".join(f"{packaged.name} ({packaged.suite})" for packaged in PACKAGED)
-    raise LabError(f"no kernel is called {name!r}; there are {known}, {INSTALLED} and auto")
+    raise LabError(f"no kernel is called {name!r}; there are {known}, {INSTALLED}, {AUTO} and {IPTABLES}")
 
 
 def has_seccomp(version: str) -> bool:
@@ -135,15 +139,17 @@ def installed() -> Kernel | None:
 
 
 def pick(name: str) -> Kernel:
-    """Get the kernel called ``name``; 'auto' is the fastest that can be had, newest suite first."""
+    """Get the kernel called ``name``; 'auto' is the fastest that can be had, newest suite first, 'iptables' the same with iptables."""
     if name == INSTALLED:
         if (own := installed()) is None:
             raise LabError("the package user-mode-linux is not installed on this machine")
         return own
-    if name != "auto":
+    if name not in {AUTO, IPTABLES}:
         return fetch(find(name).suite)
     reasons = []
     for packaged in reversed(PACKAGED):
+        if name == IPTABLES and not packaged.iptables:
+            continue
         try:
             return fetch(packaged.suite)
         except KernelUnavailableError as error:
