@@ -71,9 +71,9 @@ def seldom(draw: st.DrawFn) -> bool:
 
 _ANNOTATIONS: Mapping[str, st.SearchStrategy[str]] = {
     "scheduler": one("wlc", "mh", "mh", "sh", "rr", "", "much-too-long-a-name"),
-    "sched-flags": one("mh-port,mh-fallback", "sh-fallback", "flag-3", "mh-fallback", "odd"),
+    "sched-flags": one("mh-port,mh-fallback", "sh-fallback", "flag-3", "mh-fallback", "", "odd"),
     "weight": one("7", "0", "65535", "100", "2147483648", "-1", "x"),
-    "drain-seconds": one("30", "0", "3600", "-1", "soon"),
+    "drain-seconds": one("30", "0", "86400", "86401", "-1", "2.5", "soon"),
     "forwarding": one("direct-route", "tunnel", "masquerade", "bypass"),
 }
 _NAMED = some(tuple(_ANNOTATIONS), 3, least=1)

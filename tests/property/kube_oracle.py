@@ -7,7 +7,6 @@ Knows: kube-proxy's rules for Services and EndpointSlices, and where ipvskit doe
 
 from __future__ import annotations
 
-import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -368,10 +367,11 @@ class _Port:
         return Virtual(scheduler, self.flags(scheduler), self.timeout(), self.drain())
 
     def flags(self, scheduler: str) -> set[str]:
-        names = annotation(self.service, "sched-flags")
+        text = annotation(self.service, "sched-flags")
+        names = None if text is None else [name for name in text.split(",") if name]
         known = FLAGS.get(scheduler, {}) | ANY_FLAGS
-        if names is not None and all(name in known for name in names.split(",")):
-            bits = {known[name] for name in names.split(",")}
+        if names is not None and all(name in known for name in names):
+            bits = {known[name] for name in names}
             return {next(name for name, bit in known.items() if bit == each) for each in bits}
         return {"mh-port"} if scheduler == "mh" else set()
 
@@ -383,8 +383,6 @@ class _Port:
 
     def drain(self) -> float | None:
         text = annotation(self.service, "drain-seconds")
-        try:
-            seconds = float(text) if text is not None else -1.0
-        except ValueError:
+        if text is None or not re.fullmatch("[0-9]{1,5}", text) or int(text) > 86400:
             return None
-        return seconds if seconds >= 0 and math.isfinite(seconds) else None
+        return int(text)

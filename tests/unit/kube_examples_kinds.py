@@ -257,6 +257,10 @@ def source_ranges() -> list[Example]:
         }
         given = balancer_service(loadBalancerSourceRanges=ranges)
         found.append(Example("2.5", f"source ranges: {name}", [given, BOTH], wanted, settings=settings))
+        for more, kind in (({"externalIPs": ["203.0.113.9"]}, "external"), ({"ips": ("203.0.113.9",)}, "cluster")):
+            given = balancer_service(loadBalancerSourceRanges=ranges, **more)
+            title = f"source ranges of an address that is {kind} IP as well: {name}"
+            found.append(Example("2.5", title, [given, BOTH], wanted, settings=settings))
     return found
 
 

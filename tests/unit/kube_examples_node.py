@@ -205,6 +205,7 @@ def wishes() -> list[Example]:
         ("rr for one", [asked(scheduler="rr")], mh, {f"{VIP} scheduler": "rr", f"{VIP} flags": []}),
         ("a name that cannot be", [asked(scheduler="much-too-long-a-name")], mh, {f"{VIP} scheduler": "mh"}),
         ("flags are the whole list", [asked(sched_flags="mh-fallback")], mh, {f"{VIP} flags": ["mh-fallback"]}),
+        ("no flags", [asked(sched_flags="")], mh, {f"{VIP} flags": []}),
         ("several flags", [asked(sched_flags="mh-port,mh-fallback")], mh, {f"{VIP} flags": ["mh-fallback", "mh-port"]}),
         ("flags of another scheduler", [asked(sched_flags="sh-port")], mh, {f"{VIP} flags": ["mh-port"]}),
         ("a weight", [asked(weight="7"), BOTH], {}, {f"{VIP} weights": dict.fromkeys(PLACES, 7)}),
@@ -215,6 +216,12 @@ def wishes() -> list[Example]:
             [asked(weight="7"), weighty("3", "a", HERE, THERE)],
             {},
             {f"{VIP} weights": dict.fromkeys(PLACES, 3)},
+        ),
+        (
+            "a slice's weight 0",
+            [asked(weight="7"), weighty("0", "a", HERE, THERE)],
+            {},
+            {f"{VIP} weights": dict.fromkeys(PLACES, 0)},
         ),
         (
             "a slice's that cannot be",
