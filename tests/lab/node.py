@@ -124,6 +124,9 @@ def _space(name: str) -> TestNetNS:
         made.sysctl(f"net.ipv{version}.conf.default.accept_redirects", 0)
     for setting in ("all", "default"):
         made.sysctl(f"net.ipv4.conf.{setting}.send_redirects", 0)
+    # Of refusals only some a second would be told.
+    made.sysctl("net.ipv4.icmp_ratelimit", 0)
+    made.sysctl("net.ipv6.icmp.ratelimit", 0)
     return made
 
 
@@ -196,4 +199,7 @@ def _build_pod(pod: Host, place: int) -> None:
 
 def _build_client(made: Cluster) -> None:
     routes = [f"route add {network} via {made.node.address(network.version)}" for network in SERVICE_NETWORKS]
-    made.client.netns.ip("link set lo up", *_up(made.client.interfaces), *routes)
+    usual = tuple(made.client.address(version) for version in (4, 6))
+    # Those that are no longer preferred are taken by who asks for them.
+    others = [f"addr change {one} dev eth0 preferred_lft 0" for one in made.client.interfaces if one.ip not in usual]
+    made.client.netns.ip("link set lo up", *_up(made.client.interfaces), *others, *routes)

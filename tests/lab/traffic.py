@@ -65,11 +65,18 @@ class Servers:
     def add(self, name: str, netns: NetNS, address: IPAddress, port: int, protocol: str) -> None:
         """Listen in a namespace. Raises OSError, such as EPROTONOSUPPORT where the kernel has no SCTP."""
         own = _socket(netns, address, protocol)
-        own.setblocking(False)
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        own.bind((str(address), port))
-        if protocol != "udp":
-            own.listen(512)
+        try:
+            own.setblocking(False)
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if address.version == 6:
+                # Everywhere means everywhere by its own family.
+                own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            own.bind((str(address), port))
+            if protocol != "udp":
+                own.listen(512)
+        except OSError:
+            own.close()
+            raise
         self._serve(_Served(name, own, "packets" if protocol == "udp" else "door"))
 
     def reply(self, name: str, data: bytes, source: str) -> bytes:
@@ -176,6 +183,14 @@ class Line:
         if back != question:
             raise Trouble(f"asked {question!r}, got {got!r}")
         return name
+
+    def send(self, data: bytes) -> None:
+        """Say something else than a question."""
+        self._socket.sendall(data)
+
+    def rest(self) -> bytes:
+        """All that is said until the other side hangs up."""
+        return b"".join(iter(lambda: self._socket.recv(_LARGEST), b""))
 
     def patience(self, seconds: float) -> None:
         """How long to wait from now on."""
