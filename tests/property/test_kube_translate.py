@@ -40,7 +40,7 @@ def told(differing: dict[str, tuple[object, object]]) -> str:
 
 
 @given(clusters())
-@tried(240)
+@tried(160)
 def test_what_the_specification_says(cluster: Cluster) -> None:
     wanted = expected(cluster.objects, cluster.node_fields, cluster.settings)
     found = found_for(cluster)

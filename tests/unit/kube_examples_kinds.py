@@ -121,6 +121,16 @@ def sources() -> list[Example]:
             },
         ),
         (
+            "a load balancer's address that is left over",
+            service(ingress=["203.0.113.9"], **LOCAL),
+            {"services": [VIP, BALANCER], BALANCER: list(PLACES), "KUBE-LOAD-BALANCER-LOCAL": []},
+        ),
+        (
+            "a load balancer's address that is left over, and external IPs",
+            service(ingress=["203.0.113.9"], externalIPs=["203.0.113.1"], **LOCAL),
+            {BALANCER: ["10.0.0.1:8080"], EXTERNAL: ["10.0.0.1:8080"], "KUBE-LOAD-BALANCER-LOCAL": [ON_BALANCER]},
+        ),
+        (
             "load balancer with a node port",
             balancer_service(ports=[port(nodePort=30080)]),
             {"services": [VIP, NODE_PORT, BALANCER], "KUBE-NODE-PORT-TCP": ["30080"]},
