@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 import ipvskit as ik
+from ipvskit.kube import proxy, removing
 from ipvskit.testing.fake import FakeKernel
+from ipvskit.testing.fake.iptables import FakeIptables
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -36,6 +38,8 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_example(example: re.Match[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ik, "Kernel", lambda *_, **__: FakeKernel())
+    for user in (proxy, removing):
+        monkeypatch.setattr(user, "Iptables", FakeIptables)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(example["code"], "example", "exec"), {"__name__": "example"})

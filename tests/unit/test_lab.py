@@ -51,7 +51,7 @@ def test_a_kernel_is_found_by_series_or_suite(name: str, suite: str) -> None:
 
 
 def test_an_unknown_kernel_names_the_known_ones() -> None:
-    with pytest.raises(LabError, match=r"called '4\.4'; there are 5\.10 \(bullseye\), .* and auto"):
+    with pytest.raises(LabError, match=r"called '4\.4'; there are 5\.10 \(bullseye\), .*, auto and iptables"):
         kernels.find("4.4")
 
 
