@@ -15,6 +15,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ipvskit.cli.common import netns_of
 from ipvskit.cli.main import DONE, ERROR, PENDING
 
 if TYPE_CHECKING:
@@ -150,12 +151,6 @@ def _proxy(options: argparse.Namespace, use: Callable[[Proxy], int]) -> int:
         status = use(proxy)
         _tell(proxy.tracker.states().diagnostics)
     return status
-
-
-def netns_of(options: argparse.Namespace) -> str | int | None:
-    """The network namespace that is named, None for that of the caller."""
-    name: str | None = options.netns
-    return int(name) if name is not None and name.isdigit() else name
 
 
 def _plan(options: argparse.Namespace) -> int:

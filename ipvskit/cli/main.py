@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["DONE", "ERROR", "PENDING", "USAGE", "UsageError", "main"]
+__all__ = ["DONE", "ERROR", "PENDING", "USAGE", "UsageError", "main", "parser_of"]
 
 DONE, ERROR, PENDING, USAGE = 0, 1, 2, 2
 
@@ -56,8 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return program(words[1:])
     if sys.stdin is not None and hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    name = _command(words)
-    parser = _parser(name)
+    parser = parser_of(*_command(words))
     options = parser.parse_args(words)
     if options.command is None:
         parser.print_help()
@@ -65,25 +64,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return told(lambda: cast("Command", import_module(COMMANDS[options.command][0])).run(options))
 
 
-def _command(words: Sequence[str]) -> str | None:
-    """The first word that names a command: only its module is imported."""
-    return next((word for word in words if word in COMMANDS), None)
+def _command(words: Sequence[str]) -> list[str]:
+    """The first word that is no option of ours, if it names a command: only its module is imported."""
+    rest = iter(words)
+    for word in rest:
+        if word in _NETNS:
+            next(rest, None)
+        elif not word.startswith("-"):
+            return [word] if word in COMMANDS else []
+    return []
 
 
-def _parser(name: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ipvskit", description="IPVS and ipset: see, plan, apply.", allow_abbrev=False)
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    parser.add_argument(
-        "-n", "--netns", metavar="NETNS", help="network namespace: a name, a path or a process id (default: its own)"
+_NETNS = ("-n", "--netns")
+
+
+def parser_of(*configured: str) -> argparse.ArgumentParser:
+    """The parser with all commands, of which these have their options."""
+    parser = argparse.ArgumentParser(
+        prog="ipvskit", description="IPVS and ipset: see, plan, apply.", allow_abbrev=False
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    _add_netns(parser, None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for each, (module, what) in COMMANDS.items():
         one = commands.add_parser(each, help=what, description=what[:1].upper() + what[1:] + ".", allow_abbrev=False)
-        if each == name:
+        # Where it is not given, what stands before the command stays.
+        _add_netns(one, argparse.SUPPRESS)
+        if each in configured:
             cast("Command", import_module(module)).configure(one)
     for each, (_, what) in PROGRAMS.items():
         commands.add_parser(each, help=what, add_help=False)
     return parser
+
+
+def _add_netns(parser: argparse.ArgumentParser, default: str | None) -> None:
+    what = "network namespace: a name, a path or a process id (default: its own)"
+    parser.add_argument(*_NETNS, metavar="NETNS", default=default, help=what)
 
 
 class _Version(argparse.Action):
@@ -102,8 +118,17 @@ def told(run: Callable[[], int]) -> int:
         return run()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except (IpvskitError, UsageError, OSError, UnicodeError) as error:
+    except (IpvskitError, UsageError, OSError, UnicodeError, ImportError) as error:
         if os.environ.get("IPVSKIT_TRACEBACK"):
             raise
-        print("\n".join([f"ipvskit: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)  # noqa: T201
+        print("\n".join([f"ipvskit: {_words(error)}", *getattr(error, "__notes__", ())]), file=sys.stderr)  # noqa: T201
         return USAGE if isinstance(error, UsageError) else ERROR
+
+
+def _words(error: Exception) -> str:
+    from ipvskit.errors import KernelError
+
+    if isinstance(error, OSError) and not isinstance(error, KernelError) and error.filename is not None:
+        # Of the system's own errors the number says nothing to a reader.
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
