@@ -65,6 +65,13 @@ lint: $(READY) ## ruff, mypy, layers, warnings of the C compilers
 bench: $(READY) ## speed as ratios to the wire and to peers, ONLY=pattern for some
 	$(RUN) -m tests.bench $(if $(ONLY),--only '$(ONLY)')
 
+build/.docs: $(READY)
+	$(VENV)/bin/pip install --quiet --group docs
+	@touch $@
+
+docs: build/.docs ## the documentation in build/docs; warnings are errors
+	$(RUN) -m sphinx -q -W --keep-going -b html docs build/docs
+
 wheel: $(READY) ## one abi3 wheel in dist/
 	$(VENV)/bin/pip wheel --quiet --no-deps --wheel-dir dist .
 	sh tests/check_wheel.sh
@@ -72,4 +79,4 @@ wheel: $(READY) ## one abi3 wheel in dist/
 clean: ## remove what was built, the virtual environment too
 	rm -rf build dist $(VENV) *.egg-info ipvskit/_core*.so ipvskit/_core.c
 
-.PHONY: help setup demo test test-here test-kernel test-kube test-kernels nightly test-asan fuzz lint bench wheel clean
+.PHONY: help setup demo test test-here test-kernel test-kube test-kernels nightly test-asan fuzz lint bench docs wheel clean
