@@ -30,6 +30,7 @@ pytestmark = pytest.mark.ipvs
 OTHER_CLIENT = {4: str(CLIENTS[1].ip), 6: str(CLIENTS[3].ip)}
 #: Seconds. A refusal that arrives while the socket is still being connected counts with the second try, which is after a second.
 REFUSAL = 4.0
+FAMILY = {4: ik.Family.IPV4, 6: ik.Family.IPV6}
 BOTH = pytest.mark.parametrize("version", [4, 6])
 PROTOCOLS = pytest.mark.parametrize("protocol", ["tcp", "udp", "sctp"])
 
@@ -241,9 +242,10 @@ def test_health_checks_are_answered_on_the_node(each: KubeSite, version: int) ->
     number = 32000 + version
     served = each.add("near", version=version, balanced=True, externalTrafficPolicy="Local", healthCheckNodePort=number)
     target = served.at(each.address("node", version), number)
-    assert "200 OK" in page(each, target)
-    each.change(served, "far")
-    assert "503 Service Unavailable" in page(each, target)
+    with others_rules(each, version, f"*filter\n{{do}} INPUT -p tcp --dport {number} -j DROP\nCOMMIT\n"):
+        assert "200 OK" in page(each, target)
+        each.change(served, "far")
+        assert "503 Service Unavailable" in page(each, target)
 
 
 def page(site: KubeSite, target: str) -> str:
@@ -251,6 +253,51 @@ def page(site: KubeSite, target: str) -> str:
     with site.visitor("client").open(target) as line:
         line.send(f"GET /healthz HTTP/1.1\r\nHost: {key.address}\r\nConnection: close\r\n\r\n".encode())
         return line.rest().decode()
+
+
+# --- beside rules of others -------------------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def others_rules(site: KubeSite, version: int, document: str) -> Iterator[None]:
+    """Rules behind ours as long as the block runs: "{do}" stands for putting them in and taking them out."""
+    tool = site.proxy.tools(FAMILY[version])
+    tool.load(document.format(do="-A", policy="DROP"))
+    try:
+        yield
+    finally:
+        tool.load(document.format(do="-D", policy="ACCEPT"))
+
+
+@BOTH
+def test_answers_come_back_where_forwarding_is_refused_unless_asked_for(ruled: KubeSite, version: int) -> None:
+    served = ruled.add(*SERVING, version=version, external=True, externalTrafficPolicy="Local")
+    with others_rules(ruled, version, "*filter\n:FORWARD {policy} [0:0]\nCOMMIT\n"):
+        kept = ruled.kept(*SERVING, source=ruled.address("asker", version))
+        assert ruled.outcomes("asker", served.cluster_ip) == kept
+        assert ruled.outcomes("client", served.cluster_ip) == ruled.masqueraded(*SERVING, version=version)
+        kept = ruled.kept("near", source=ruled.address("client", version))
+        assert ruled.outcomes("client", served.external_ip) == kept
+
+
+@BOTH
+def test_rules_of_others_behind_ours_do_not_get_the_traffic(each: KubeSite, version: int) -> None:
+    place = each.address("node", version)
+    own = f"[{place}]:{HOST_PORT}" if version == 6 else f"{place}:{HOST_PORT}"
+    # As for a pod that has the Services' port of every address of the host.
+    rule = f"-p tcp --dport 80 -j DNAT --to-destination {own}"
+    document = f"*nat\n{{do}} PREROUTING {rule}\n{{do}} OUTPUT {rule}\nCOMMIT\n"
+    served = each.add(*SERVING, version=version, external=True, balanced=True)
+    local = each.add("near", version=version, external=True, externalTrafficPolicy="Local")
+    with others_rules(each, version, document):
+        assert each.outcome("client", served.at(place)).startswith("host saw ")
+        for who in ("client", "node"):
+            for target in (served.cluster_ip, served.external_ip, served.load_balancer):
+                assert each.outcomes(who, target) == each.masqueraded(*SERVING, version=version), (who, target)
+        assert each.outcomes("asker", served.cluster_ip) == each.kept(*SERVING, source=each.address("asker", version))
+        for who in ("client", "asker"):
+            assert each.outcomes(who, local.external_ip) == each.kept("near", source=each.address(who, version))
+        assert each.outcomes("node", local.external_ip) == each.kept("near", source=local.external_address)
 
 
 # --- who stays where --------------------------------------------------------------------------------------------------------------------------------
