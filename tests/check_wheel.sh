@@ -23,3 +23,10 @@ service = ik.VirtualService("192.0.2.10:443/tcp", scheduler="wlc", reals=[ik.Rea
 assert ik.VirtualService.parse(str(service)) == service
 print("the wheel works:", service)
 '
+venv/bin/ipvskit --version
+venv/bin/ipvskit --help > /dev/null
+venv/bin/ipvskit-ipset version | grep -q protocol
+venv/bin/ipvskit-ipvsadm --version | grep -q ipvsadm
+echo '{"name": "n1"}' > node.json
+echo '{"kind": "List", "items": []}' > objects.json
+venv/bin/ipvskit kube state -f objects.json --node node.json | grep -q KUBE-6-LOAD-BALANCER-SOURCE-CID
