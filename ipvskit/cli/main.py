@@ -38,7 +38,9 @@ class UsageError(Exception):
 
 #: Commands by name: module, and what they do.
 COMMANDS = {
+    "show": ("ipvskit.cli.show", "what the kernel has: services, real servers, sets, devices"),
     "kube": ("ipvskit.cli.kube", "Kubernetes Services and EndpointSlices as a node's IPVS state"),
+    "metrics": ("ipvskit.cli.metrics", "numbers for Prometheus, once or over HTTP"),
 }
 
 #: Programs with a command line of their own, which gets all words behind the name.
