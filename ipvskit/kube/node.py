@@ -96,7 +96,9 @@ class Node:
 
         Primary addresses stay. Raises what reading devices raises.
         """
-        addresses = {one.name: [str(each) for each in one.addresses] for one in kernel.devices.all()}
+        addresses = {
+            one.name: [str(each) for each in one.addresses] for one in kernel.devices.all() if one.name != DEVICE
+        }
         return Node(
             self.name,
             addresses=addresses,
