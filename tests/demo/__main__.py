@@ -46,7 +46,7 @@ MEMBERS = {
 }
 DRAINED = "clusterip-2"
 HELD = 6
-SECONDS = 100
+SECONDS = 240
 
 
 class Failed(Exception):
@@ -65,7 +65,7 @@ def main() -> int:
             lacks = given.lacks
     except (ik.IPVSNotAvailable, ik.PermissionDenied) as error:
         print(
-            f"demo: {error}\nIn a guest: python -m tests.lab run --kernel 6.12 -- python -m tests.demo",
+            f"demo: {error}\nIn a guest: python -m tests.lab run --kernel iptables -- python -m tests.demo",
             file=sys.stderr,
         )
         return 2
