@@ -39,6 +39,10 @@ class UsageError(Exception):
 #: Commands by name: module, and what they do.
 COMMANDS = {
     "show": ("ipvskit.cli.show", "what the kernel has: services, real servers, sets, devices"),
+    "plan": ("ipvskit.cli.plan", "what would be changed to match a file"),
+    "apply": ("ipvskit.cli.apply", "make the kernel match a file"),
+    "save": ("ipvskit.cli.save", "the present state, as a file that apply takes"),
+    "convert": ("ipvskit.cli.convert", "a state file in another form"),
     "kube": ("ipvskit.cli.kube", "Kubernetes Services and EndpointSlices as a node's IPVS state"),
     "metrics": ("ipvskit.cli.metrics", "numbers for Prometheus, once or over HTTP"),
 }
@@ -118,7 +122,9 @@ def told(run: Callable[[], int]) -> int:
 
     try:
         return run()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        # What was done until then, if anybody has said so.
+        print(*getattr(interrupt, "__notes__", ()), sep="\n", end="\n", file=sys.stderr)  # noqa: T201
         return 128 + signal.SIGINT
     except (IpvskitError, UsageError, OSError, UnicodeError, ImportError) as error:
         if os.environ.get("IPVSKIT_TRACEBACK"):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ipvskit.engine.report import ApplyReport
     from ipvskit.engine.snapshot import Snapshot
 
-__all__ = ["Reconciled", "reconcile"]
+__all__ = ["Reconciled", "go_back", "reconcile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def reconcile(
         except StalePlan:
             if attempt == attempts:
                 if rollback and reports:
-                    _back(kernel, before, list(touched), ledger)
+                    go_back(kernel, before, list(touched), ledger)
                 raise
         else:
             if reports[-1].ok or attempt == attempts:
@@ -122,11 +122,11 @@ def reconcile(
     left = plan_of(take(kernel, touched, ledger)) if touched else Plan()
     if reports[-1].ok or not rollback:
         return Reconciled(plan, tuple(reports), left)
-    return Reconciled(plan, tuple(reports), left, _back(kernel, before, list(touched), ledger))
+    return Reconciled(plan, tuple(reports), left, go_back(kernel, before, list(touched), ledger))
 
 
-def _back(kernel: Handle, before: Snapshot, touched: Sequence[Key], ledger: Ledger | None) -> ApplyReport:
-    """To what was there before, for everything that was touched. A plan turned around would lose the real servers of deleted services."""
+def go_back(kernel: Handle, before: Snapshot, touched: Sequence[Key], ledger: Ledger | None) -> ApplyReport:
+    """To what a snapshot of everything had, for what was touched since. A plan turned around would lose the real servers of deleted services."""
     keys = dict.fromkeys(touched)
     undo = diff(take(kernel, keys), _part(before, keys), scope=Scope(keys=keys))
     return apply(kernel, undo.guard(1.0), ledger=ledger)
