@@ -28,9 +28,9 @@ __all__ = ["Command", "Outcome", "Sides", "command", "crashed", "has_initval", "
 
 #: Random unless it was given.
 _INITVAL = re.compile(r"(?<=initval )0x[0-9a-f]{8}|(?<=<initval>)0x[0-9a-f]{8}")
-#: A second may pass between the two.
-_LATE = re.compile(r"(?<=timeout )(4999|2147482|2147481|8[89])\b|(?<=<timeout>)(4999|2147482|2147481|8[89])\b")
-_ON_TIME = {"4999": "5000", "2147482": "2147483", "2147481": "2147483", "88": "90", "89": "90"}
+#: Seconds pass between the two, in a guest some.
+_LATE = re.compile(r"(?<=timeout[ >])(49\d\d|21474[78]\d|[78]\d)\b")
+_ON_TIME = {4: "5000", 7: "2147483", 2: "90"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Outcome:
 
 def settled_text(text: str) -> str:
     """See `Outcome.settled`."""
-    return _LATE.sub(lambda found: _ON_TIME[found[0]], _INITVAL.sub("*", text))
+    return _LATE.sub(lambda found: _ON_TIME[len(found[0])], _INITVAL.sub("*", text))
 
 
 def crashed(outcome: Outcome) -> bool:

@@ -561,6 +561,8 @@ test d 1.1.1.5/24,2.2.2.5/24
 create d2 hash:net,net netmask 24 initval 1
 create d3 hash:net,net bitmask 255.255.0.0 initval 1
 add d3 1.2.3.4,5.6.7.8
+list -s d3
+x d3
 create e hash:net,port,net initval 1
 add e 0.0.0.0/0,80,1.1.1.0/24
 add e 1.1.1.0/24,udp:5-6,2.2.2.0/24

@@ -69,8 +69,7 @@ def test_commands(sides: Sides, about: str) -> None:
 
 
 def _with_sets(sides: Sides) -> None:
-    for line in SETS.strip().split("\n"):
-        compare(sides, command(line))
+    compare(sides, command("restore", SETS))
 
 
 @pytest.mark.parametrize("text", FILES, ids=lambda text: repr(text)[:60])
