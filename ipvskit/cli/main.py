@@ -41,9 +41,11 @@ COMMANDS = {
     "show": ("ipvskit.cli.show", "what the kernel has: services, real servers, sets, devices"),
     "plan": ("ipvskit.cli.plan", "what would be changed to match a file"),
     "apply": ("ipvskit.cli.apply", "make the kernel match a file"),
+    "drain": ("ipvskit.cli.drain", "take a real server out without cutting its connections"),
     "save": ("ipvskit.cli.save", "the present state, as a file that apply takes"),
     "convert": ("ipvskit.cli.convert", "a state file in another form"),
     "kube": ("ipvskit.cli.kube", "Kubernetes Services and EndpointSlices as a node's IPVS state"),
+    "doctor": ("ipvskit.cli.doctor", "what this kernel has, and what will bite"),
     "metrics": ("ipvskit.cli.metrics", "numbers for Prometheus, once or over HTTP"),
 }
 
