@@ -27,7 +27,7 @@ def bar(text: str, part: float | None, seconds: float, width: int) -> str:
     """`draining [######------] 50% 12 s`; where nobody knows how much is done (`part` None), a block that goes to and fro."""
     if part is None:
         way = _BAR - _BLOCK
-        place = int(seconds / _PAUSE) % (2 * way)
+        place = round(seconds / _PAUSE) % (2 * way)
         place = place if place <= way else 2 * way - place
         inside = ("-" * place + "#" * _BLOCK).ljust(_BAR, "-")
         tail = f"{seconds:.0f} s"
