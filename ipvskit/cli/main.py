@@ -45,8 +45,10 @@ COMMANDS = {
     "save": ("ipvskit.cli.save", "the present state, as a file that apply takes"),
     "convert": ("ipvskit.cli.convert", "a state file in another form"),
     "kube": ("ipvskit.cli.kube", "Kubernetes Services and EndpointSlices as a node's IPVS state"),
+    "top": ("ipvskit.cli.top", "live rates and connections of services and real servers"),
     "doctor": ("ipvskit.cli.doctor", "what this kernel has, and what will bite"),
     "metrics": ("ipvskit.cli.metrics", "numbers for Prometheus, once or over HTTP"),
+    "completion": ("ipvskit.cli.completion", "a script for bash or zsh that completes words of this command line"),
 }
 
 #: Programs with a command line of their own, which gets all words behind the name.
