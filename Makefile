@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 ONLY ?=
 SECONDS ?= 20
 KERNELS ?= 5.10,6.1,6.12,7.2
-KERNEL := -m "ipvs or ipset or conntrack"
+KERNEL := -m "(ipvs or ipset or conntrack) and not thorough"
+THOROUGH := -m "ipvs or ipset or conntrack"
 KUBE := $(wildcard tests/kernel/test_kube*.py)
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.cdef csrc/build_ffi.py) setup.py pyproject.toml
 
@@ -34,7 +35,7 @@ demo: $(READY) ## a node with Kubernetes Services, from manifests to traffic, an
 test: test-here test-kernel test-kube ## all tests: here, on a kernel with IPVS, and on one with IPVS and iptables
 
 test-here: $(READY) ## the tests that any kernel can run
-	$(RUN) -m pytest tests -m "not ipvs" -q
+	$(RUN) -m pytest tests -m "not ipvs and not thorough" -q
 
 test-kernel: $(READY) ## the tests that need IPVS or types of sets: on this kernel if it has IPVS, else in a guest
 	$(RUN) -m tests.where $(RUN) -m pytest tests/kernel $(KERNEL) --ignore-glob='*kube*' -q -p no:cacheprovider
@@ -47,7 +48,7 @@ test-kernels: $(READY) ## the same on every packaged kernel
 
 nightly: $(READY) ## every property with twenty times the examples, and the kernel tests with all of theirs
 	IPVSKIT_NIGHTLY=1 $(RUN) -m pytest tests/property tests/unit -q -o timeout=7200
-	IPVSKIT_THOROUGH=1 $(RUN) -m tests.where $(RUN) -m pytest tests/kernel $(KERNEL) -q -p no:cacheprovider -o timeout=7200
+	IPVSKIT_THOROUGH=1 $(RUN) -m tests.where $(RUN) -m pytest tests/kernel $(THOROUGH) -q -p no:cacheprovider -o timeout=7200
 
 test-asan: $(READY) ## the codec's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	sh tests/asan.sh

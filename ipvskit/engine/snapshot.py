@@ -69,8 +69,9 @@ class Snapshot:
         return key in self.only or owner(key) in self.only
 
     def to_state(self) -> State:
-        """The same as a desired state: to go back to it, or to write it to a file. Settings that this kernel lacks are not in it, nor those that
-        are not IPVS's own.
+        """The same as a desired state: to go back to it, or to write it to a file.
+
+        Settings that this kernel lacks are not in it, nor those that are not IPVS's own.
         """
         return State(
             self.services.values(),

@@ -36,8 +36,8 @@ class State:
     """A desired state: virtual services with their real servers, sets with their entries, devices with their addresses, settings.
 
     `services` and `sets` are values or their text forms; of a set without entries the contents are left alone. `devices` likewise. `sysctls` are
-    settings by name (`ipvskit.SYSCTLS`), `timeouts` idle times in seconds of which 0 leaves one alone. `daemons` None leaves sync daemons alone. What a
-    state does not name is not touched, unless a `Scope` says that it may be deleted. Nothing of it changes: `updated` makes another one.
+    settings by name (`ipvskit.SYSCTLS`), `timeouts` idle times in seconds of which 0 leaves one alone. `daemons` None leaves sync daemons alone.
+    What a state does not name is not touched, unless a `Scope` says that it may be deleted. Nothing of it changes: `updated` makes another one.
 
     Raises InvalidConfig for two things with one identity, naming both.
     """

@@ -51,7 +51,8 @@ class Config:
     and any in the networks `owned_vips`, but none in `exclude_cidrs`. kube-proxy's way is `owned_vips=("0.0.0.0/0", "::/0")`.
 
     `drain_deadline` (seconds, None: for ever) is how long a real server that is taken out may keep its connections, where its Service does not say
-    so itself (kube-proxy: for ever); `drain_interval` (seconds) is how often that is looked at. `iptables` is the variant of the tool.
+    so itself (kube-proxy: for ever); `drain_interval` (seconds) is how often that is looked at; without `drain_inactive` only established connections
+    are waited for, not those that are closed and in TIME_WAIT, which IPVS keeps for two minutes. `iptables` is the variant of the tool.
 
     Where kube-proxy does otherwise, and somebody may rely on it:
     `capture_node_addresses` makes a virtual service for an external IP that is an address of the node itself, as kube-proxy does; what listens there
@@ -83,6 +84,7 @@ class Config:
     exclude_cidrs: tuple[str, ...] = ()
     drain_deadline: float | None = 900.0
     drain_interval: float = 5.0
+    drain_inactive: bool = True
     iptables: Variant = "auto"
     capture_node_addresses: bool = True
     internal_fallback: bool = False
@@ -135,6 +137,7 @@ _FLAGS = (
     "masquerade_all",
     "random_fully",
     "strict_arp",
+    "drain_inactive",
     "capture_node_addresses",
     "internal_fallback",
     "external_fallback",

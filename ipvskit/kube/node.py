@@ -132,8 +132,10 @@ def _interfaces(texts: Iterable[str]) -> tuple[_Interface, ...]:
 
 
 def _first_usable(held: Mapping[str, tuple[_Interface, ...]]) -> dict[Family, Address]:
+    """Those of lo last: what a kernel lists first is there for all to use, not to be known by."""
     found: dict[Family, Address] = {}
-    for interfaces in held.values():
+    ordered = [*(some for name, some in held.items() if name != "lo"), held.get("lo", ())]
+    for interfaces in ordered:
         for each in interfaces:
             address = Address(str(each.ip), each.ip)
             if unusable(each.ip) is None:

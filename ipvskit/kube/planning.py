@@ -105,6 +105,7 @@ def drain_of(config: Config, deadlines: Mapping[ServiceKey, float]) -> Drain:
     return Drain(
         deadline=config.drain_deadline,
         interval=config.drain_interval,
+        inactive=config.drain_inactive,
         sctp="delete",
         services=False,
         deadlines=deadlines,

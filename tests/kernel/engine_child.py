@@ -2,8 +2,9 @@
 
     python -m tests.kernel.engine_child NETNS LEDGER
 
-A line of standard input is an order: {"state": TEXT, "send": N}, N counted in the first plan, or {"state": TEXT, "after": SECONDS}, "drain" having seconds of patience, "atomic" with
-contents by swap. For each a process is forked, which reconciles and dies; its exit status is answered. Forking costs a tenth of starting one.
+A line of standard input is an order: {"state": TEXT, "send": N}, N counted in the first plan, or {"state": TEXT, "after": SECONDS}, "drain" having
+seconds of patience, "atomic" with contents by swap. For each a process is forked, which reconciles and dies; its exit status is answered. Forking
+costs a tenth of starting one.
 
 Knows: where something is sent. Must not know: what becomes of it.
 """

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from ipvskit.testing.namespaces import TestNetNS
 
+pytestmark = pytest.mark.thorough
+
 WHOLE = [pytest.param(False, id="sets", marks=pytest.mark.ipset), pytest.param(True, id="all", marks=pytest.mark.ipvs)]
 #: All of it differs from one to the next: added, edited, swapped, made anew and deleted.
 SETS: list[list[ik.Set]] = [
@@ -76,7 +78,7 @@ def check_ledger(kernel: ik.Kernel, ledger: ik.Ledger, state: ik.State) -> None:
     """It names all that is the controller's, and nothing that others may make."""
     objects = {key for key in ledger.keys if not isinstance(key, ik.SysctlKey | ik.TimeoutsKey)}
     assert objects == ours(kernel)
-    assert objects == {key for key in state.keys() if not isinstance(key, ik.SysctlKey | ik.TimeoutsKey)}
+    assert objects == {key for key in state.keys() if not isinstance(key, ik.SysctlKey | ik.TimeoutsKey)}  # noqa: SIM118 - a state is no dict
     assert not ledger.draining
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.lab.topology import Topology
     from tests.lab.traffic import Line
 
-pytestmark = pytest.mark.ipvs
+pytestmark = [pytest.mark.ipvs, pytest.mark.thorough]
 
 SECONDS, PLANS = (120.0, 10_000) if THOROUGH else (40.0, 300)
 REALS = ("r1", "r2", "r3", "r4")

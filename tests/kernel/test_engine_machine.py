@@ -19,7 +19,7 @@ from tests.kernel.ipset_support import examples
 from tests.property.engine_machine import EngineMachine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 pytestmark = pytest.mark.ipvs
 
@@ -42,9 +42,8 @@ class OnKernel(EngineMachine):
 
 
 @pytest.fixture(autouse=True)
-def _ipv6() -> Iterator[None]:
+def _ipv6() -> None:
     load_ipv6()
-    yield
 
 
 def test_engine_on_a_real_kernel() -> None:

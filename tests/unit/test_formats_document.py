@@ -417,7 +417,7 @@ def test_objects_need_no_text() -> None:
 # --- YAML's own ---------------------------------------------------------------------------------------------------------------------
 
 #: (text behind the version, path, line, what the message must say)
-NO_YAML: list[tuple[str, str, int, str]] = [
+NO_YAML: list[tuple[str, str | None, int, str]] = [
     ("services: [a", "", 2, "not YAML"),
     ("sets:\n- name: no\n  type: hash:ip", "sets[0].name", 3, "YAML takes no for true or false: put it in quotes"),
     ("sets:\n- name: 10:30\n  type: hash:ip", "sets[0].name", 3, "YAML takes 10:30 for a number: put it in quotes"),

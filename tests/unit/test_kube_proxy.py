@@ -271,7 +271,7 @@ def test_one_family_leaves_the_other_alone() -> None:
     rig = Rig()
     both = service(ips=("10.96.0.10", "fd96::10"))
     rig.start(both)
-    rig.config = kube.Config(families=[ik.Family.IPV4])
+    rig.config = kube.Config(families=(ik.Family.IPV4,))
     rig.restarted()
     rig.start(service("web", ("10.96.0.11",))).raise_for_failures()
     assert rig.bound() == ["10.96.0.11", "fd96::10"]
