@@ -6,15 +6,32 @@ Knows: how they are read, and which addresses can be no virtual address. Must no
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from itertools import repeat
 from socket import AF_INET, inet_pton
-from typing import NamedTuple
+from struct import unpack
+from typing import TYPE_CHECKING, NamedTuple
 
 from ipvskit.model.address import Family, IPAddress
 
-__all__ = ["Address", "Network", "endpoint_place", "read_address", "read_network", "unusable"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "Address",
+    "Network",
+    "endpoint_place",
+    "is_unicast",
+    "place_end",
+    "read_address",
+    "read_network",
+    "read_unicasts",
+    "unusable",
+]
 
 Network = IPv4Network | IPv6Network
 
+#: Between these, the outer ones included, all IPv4 addresses are those of single hosts.
+_SPANS = ((0x01000000, 0x7EFFFFFF), (0x80000000, 0xA9FDFFFF), (0xA9FF0000, 0xDFFFFFFF))
 _MAPPED = 0xFFFF
 _BROADCAST = 0xFFFFFFFF
 
@@ -65,6 +82,8 @@ def unusable(value: IPAddress) -> str | None:
     if number == 0:
         return "unspecified"
     if value.version == 4:
+        if _are_hosts(number, number):
+            return None
         table = ((number >> 24 == 127, "loopback"), (number >> 28 == 14, "multicast"))
         more = ((number >> 16 == 0xA9FE, "link-local"), (number == _BROADCAST, "broadcast"))
     else:
@@ -73,6 +92,42 @@ def unusable(value: IPAddress) -> str | None:
     return next((word for holds, word in (*table, *more) if holds), None)
 
 
-def endpoint_place(address: Address, port: int) -> str:
+def read_unicasts(texts: Sequence[str], family: Family) -> tuple[Sequence[str], Sequence[IPAddress]] | None:
+    """Canonical texts and values of real servers' addresses, those of IPv4 in one go. None where a text is no address, or not one of the family."""
+    if family is Family.IPV6:
+        found = [address for address in map(read_address, texts) if address and is_unicast(address.value, family)]
+        return ([each.text for each in found], [each.value for each in found]) if len(found) == len(texts) else None
+    try:
+        packed = b"".join(map(inet_pton, repeat(AF_INET), texts))
+    except (OSError, ValueError, TypeError):
+        return None
+    numbers = unpack(f"!{len(texts)}I", packed)
+    values = [*map(IPv4Address, numbers)]
+    if _are_hosts(min(numbers), max(numbers)) or all(is_unicast(value, family) for value in values):
+        return texts, values
+    return None
+
+
+def _are_hosts(least: int, most: int) -> bool:
+    """Whether all IPv4 addresses from one to the other are those of single hosts, as far as can be told at once."""
+    return any(first <= least and most <= last for first, last in _SPANS)
+
+
+def is_unicast(value: IPAddress, family: Family) -> bool:
+    """What a `RealServer` takes, reserved addresses and those of one link or host excepted, asked without making one."""
+    number = int(value)
+    if value.version == 4:
+        elsewhere = number >> 24 != 127 and number >> 16 != 0xA9FE
+        return family is Family.IPV4 and 0 < number < 0xE0000000 and elsewhere
+    link_local, mapped = number >> 118 == 0x3FA, number >> 32 == 0xFFFF
+    return family is Family.IPV6 and number > 1 and number >> 120 != 0xFF and not link_local and not mapped
+
+
+def place_end(family: Family) -> str:
+    """What follows the address in a place: places are in the order of addresses with it behind."""
+    return ":" if family is Family.IPV4 else "]"
+
+
+def endpoint_place(text: str, port: int, family: Family) -> str:
     """`10.0.0.1:80`, `[2001:db8::1]:80`."""
-    return f"{address.text}:{port}" if address.value.version == 4 else f"[{address.text}]:{port}"
+    return f"{text}:{port}" if family is Family.IPV4 else f"[{text}]:{port}"

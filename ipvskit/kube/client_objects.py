@@ -17,6 +17,10 @@ _MAX_DEPTH = 8
 _MODEL = re.compile(r"V\d+(?:(?:alpha|beta)\d+)?(?P<kind>[A-Z]\w*)")
 
 
+#: What most objects are.
+_FREQUENT = ("EndpointSlice", "Service")
+
+
 class Raw(NamedTuple):
     """An object as a mapping of the API's own field names, and its kind ("" where it does not say); None where it is no object at all."""
 
@@ -29,7 +33,10 @@ def each_object(objects: Iterable[Any], depth: int = 0) -> Iterator[Raw]:
     if isinstance(objects, Mapping) or hasattr(objects, "attribute_map"):
         objects = [objects]
     for found in objects:
-        yield from _taken_apart(found, "", depth)
+        if type(found) is dict and (kind := found.get("kind")) in _FREQUENT:
+            yield Raw(kind, found)
+        else:
+            yield from _taken_apart(found, "", depth)
 
 
 def _taken_apart(found: Any, kind: str, depth: int) -> Iterator[Raw]:  # noqa: ANN401 - anything may come

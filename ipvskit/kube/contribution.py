@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ipvskit.kube.diagnostics import Code, Diagnostic
-from ipvskit.kube.endpoints import merge
+from ipvskit.kube.endpoints import NOBODY, merge
 from ipvskit.kube.health import HealthCheck
 from ipvskit.kube.names import Role
 from ipvskit.kube.virtual import PortClaims
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from ipvskit.kube.endpoints import Backend
+    from ipvskit.kube.endpoints import Backends
     from ipvskit.kube.objects import Service, Slice
     from ipvskit.kube.site import Site
     from ipvskit.kube.virtual import Claim
@@ -46,16 +46,18 @@ def contribute(service: Service, slices: Iterable[Slice], site: Site) -> Contrib
     family = site.family
     if family not in service.cluster_ips:
         return Contribution(diagnostics=service.faults) if service.faults else NOTHING
-    backends = merge((each for each in slices if each.family is family), site.node.name)
+    backends = merge([each for each in slices if each.family is family], site.node.name)
     claims: list[Claim] = []
     entries: dict[tuple[Role, str], None] = {}
     told = dict.fromkeys(service.faults)
     for position, port in enumerate(service.ports):
-        mine = backends.get((port.name, port.protocol), [])
+        mine = backends.get((port.name, port.protocol), NOBODY)
         made = PortClaims(service, position, mine, site)
         claims += made.claims()
-        told |= dict.fromkeys(made.told)
-        entries |= {(Role.LOOP_BACK, _loop_back(port.protocol, each)): None for each in mine if each.local}
+        if made.told:
+            told |= dict.fromkeys(made.told)
+        for address, number in mine.here:
+            entries[Role.LOOP_BACK, f"{address},{port.protocol}:{number},{address}"] = None
     health = _health(service, backends, site)
     if health is not None and service.ports:
         entries[Role.HEALTH_CHECK_NODE_PORT, str(health.port)] = None
@@ -65,13 +67,8 @@ def contribute(service: Service, slices: Iterable[Slice], site: Site) -> Contrib
     return Contribution(tuple(claims), tuple(entries), health, tuple(told))
 
 
-def _loop_back(protocol: str, backend: Backend) -> str:
-    address = backend.address.text
-    return f"{address},{protocol}:{backend.port},{address}"
-
-
-def _health(service: Service, backends: dict[tuple[str, str], list[Backend]], site: Site) -> HealthCheck | None:
+def _health(service: Service, backends: Mapping[tuple[str, str], Backends], site: Site) -> HealthCheck | None:
     if not service.health_check_port:
         return None
-    here = {each.address.text for known in backends.values() for each in known if each.local and each.ready}
+    here = {address for known in backends.values() for address in known.ready_here}
     return HealthCheck(*service.key, service.health_check_port, len(here), site.health_check_addresses)

@@ -12,19 +12,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ipvskit.kube.addresses import Address
 from ipvskit.kube.diagnostics import Unusable
 
 if TYPE_CHECKING:
-    from ipvskit.kube.addresses import Address, Network
+    from collections.abc import Iterator
+
+    from ipvskit.kube.addresses import Network
     from ipvskit.kube.annotations import Wishes
     from ipvskit.kube.diagnostics import Diagnostic
-    from ipvskit.model.address import Family
+    from ipvskit.model.address import Family, IPAddress
 
 __all__ = [
+    "MAX_PORT",
     "NO_AGE",
     "PROTOCOLS",
     "Endpoint",
     "Identity",
+    "ReadyEndpoints",
     "Service",
     "ServicePort",
     "Slice",
@@ -40,6 +45,7 @@ __all__ = [
 
 PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 HEADLESS = "service.kubernetes.io/headless"
+MAX_PORT = 65535
 PROTOCOLS = {"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
 
 #: Later than any time: objects from files have no age, and those that have one go first.
@@ -57,8 +63,7 @@ class Identity(NamedTuple):
         return f"{self.kind} {self.namespace}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class ServicePort:
+class ServicePort(NamedTuple):
     """A port of a Service. `node_port` is 0 where there is none."""
 
     name: str
@@ -67,8 +72,7 @@ class ServicePort:
     node_port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """A Service that has virtual addresses.
 
     `external_ips` and `ingress` are in the order of the object; of ingress only addresses to be handled here. `internal_local` and `external_local`
@@ -89,7 +93,7 @@ class Service:
     affinity: int | None
     health_check_port: int
     wishes: Wishes
-    faults: tuple[Diagnostic, ...] = field(default=())
+    faults: tuple[Diagnostic, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -118,16 +122,28 @@ class Endpoint(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class ReadyEndpoints:
+    """Endpoints as most slices have them: all are ready, without hints, each address is there once. By their texts, as in places ("10.0.0.1:80")."""
+
+    texts: tuple[str, ...]
+    nodes: tuple[str | None, ...]
+    addresses: tuple[IPAddress, ...] = field(compare=False)
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        for text, value, node in zip(self.texts, self.addresses, self.nodes, strict=True):
+            yield Endpoint(Address(text, value), node, True, True, False, (), ())
+
+
+class Slice(NamedTuple):
     """An EndpointSlice of a Service. `weight` is what it gives its endpoints."""
 
     identity: Identity
     service: str
     family: Family
     ports: tuple[SlicePort, ...]
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[Endpoint, ...] | ReadyEndpoints
     weight: int | None
-    faults: tuple[Diagnostic, ...] = field(default=())
+    faults: tuple[Diagnostic, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -138,15 +154,17 @@ class Slice:
 def identity(kind: str, fields: Mapping[str, Any]) -> Identity:
     """Which object it is. Raises Unusable."""
     metadata = map_of(fields, "metadata")
+    name, namespace = metadata.get("name"), metadata.get("namespace")
+    if name and namespace and type(name) is type(namespace) is str:
+        return Identity(kind, namespace, name)
     name = text_of(metadata, "name")
     if not name:
         raise Unusable("metadata.name", "there is none")
     return Identity(kind, text_of(metadata, "namespace") or "default", name)
 
 
-def is_ours(metadata: Mapping[str, Any]) -> bool:
-    """Whether the object is for this kind of proxy. Raises Unusable."""
-    labels = map_of(metadata, "labels")
+def is_ours(labels: Mapping[str, Any]) -> bool:
+    """Whether the object with these labels is for this kind of proxy."""
     return PROXY_NAME not in labels and HEADLESS not in labels
 
 
@@ -194,7 +212,7 @@ def text_of(fields: Mapping[str, Any], name: str) -> str:
     return found
 
 
-def number_of(fields: Mapping[str, Any], name: str, low: int = 0, high: int = 65535) -> int:
+def number_of(fields: Mapping[str, Any], name: str, low: int = 0, high: int = MAX_PORT) -> int:
     """A field that is a whole number, 0 where it is absent. Raises Unusable."""
     found = fields.get(name)
     if found is None:

@@ -5,18 +5,18 @@ Knows: the fields of Services. Must not know: endpoints, the node.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ipvskit.kube.addresses import Address, read_address, read_network, unusable
-from ipvskit.kube.annotations import read_wishes
+from ipvskit.kube.annotations import NO_WISHES, read_wishes
 from ipvskit.kube.diagnostics import Code, Diagnostic, Unusable
 from ipvskit.kube.objects import (
+    MAX_PORT,
     NO_AGE,
     PROTOCOLS,
-    Identity,
     Service,
     ServicePort,
-    identity,
     is_ours,
     map_of,
     number_of,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ipvskit.kube.addresses import Network
+    from ipvskit.kube.objects import Identity
 
 __all__ = ["read_service"]
 
@@ -42,13 +43,27 @@ MAX_LABEL = 63
 _FAMILIES = {"IPv4": Family.IPV4, "IPv6": Family.IPV6}
 _LOCAL = "Local"
 
+#: What Services mostly have, or have not.
+_RARE = frozenset({"externalIPs", "loadBalancerSourceRanges", "healthCheckNodePort"})
+_PLAIN_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
+_CLUSTER = (None, "Cluster")
+_INTERNAL = (*_CLUSTER, _LOCAL)
+_NO_AFFINITY = (None, "None")
+_NO_BALANCER: dict[str, Any] = {"loadBalancer": {}}
+_FAMILY_NAMES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
+_PORT_FIELDS = ("name", "protocol", "port", "nodePort")
+_shared_port = lru_cache(maxsize=4096)(ServicePort)
 
-def read_service(fields: Mapping[str, Any], default_scheduler: str) -> Service | None:
+
+def read_service(fields: Mapping[str, Any], named: Identity, default_scheduler: str) -> Service | None:
     """The Service, None where it has no virtual addresses or is another proxy's. Raises Unusable."""
-    named = identity("Service", fields)
+    return _plain_service(fields, named, default_scheduler) or _careful_service(fields, named, default_scheduler)
+
+
+def _careful_service(fields: Mapping[str, Any], named: Identity, default_scheduler: str) -> Service | None:
     metadata, spec = map_of(fields, "metadata"), map_of(fields, "spec")
     kind = text_of(spec, "type") or "ClusterIP"
-    if not is_ours(metadata) or kind == "ExternalName" or text_of(spec, "clusterIP") in {"", "None"}:
+    if not is_ours(map_of(metadata, "labels")) or kind == "ExternalName" or text_of(spec, "clusterIP") in {"", "None"}:
         return None
     faults: list[Diagnostic] = []
     externals = texts_of(spec, "externalIPs")
@@ -74,6 +89,83 @@ def read_service(fields: Mapping[str, Any], default_scheduler: str) -> Service |
         wishes=wishes,
         faults=tuple(faults),
     )
+
+
+def _plain_service(fields: Mapping[str, Any], named: Identity, default_scheduler: str) -> Service | None:
+    """The Service where it has what most have and nothing else; None where it has to be looked at more closely."""
+    metadata, spec, status = fields.get("metadata"), fields.get("spec"), fields.get("status")
+    if type(metadata) is not dict or type(spec) is not dict or not _RARE.isdisjoint(spec):
+        return None
+    labels, annotations, created = (metadata.get(name) for name in ("labels", "annotations", "creationTimestamp"))
+    kind, inside = spec.get("type"), spec.get("internalTrafficPolicy")
+    if (
+        (labels is not None and (type(labels) is not dict or not is_ours(labels)))
+        or (annotations is not None and type(annotations) is not dict)
+        or type(created) is not str
+        or not created
+        or kind not in _PLAIN_TYPES
+        or inside not in _INTERNAL
+        or spec.get("externalTrafficPolicy") not in _CLUSTER
+        or spec.get("sessionAffinity") not in _NO_AFFINITY
+        or (status is not None and status != _NO_BALANCER)
+        or max(len(named.namespace), len(named.name)) > MAX_LABEL
+    ):
+        return None
+    address, ports = _plain_cluster_ip(spec), _plain_ports(spec.get("ports"))
+    if address is None or ports is None:
+        return None
+    wishes, odd = read_wishes(annotations, str(named), default_scheduler) if annotations else (NO_WISHES, ())
+    return Service(
+        named,
+        created,
+        kind,
+        ports,
+        {address.family: address},
+        external_ips=(),
+        ingress=(),
+        source_ranges=(),
+        stated_ranges=False,
+        internal_local=inside == _LOCAL,
+        external_local=False,
+        affinity=None,
+        health_check_port=0,
+        wishes=wishes,
+        faults=tuple(odd),
+    )
+
+
+def _plain_cluster_ip(spec: dict[str, Any]) -> Address | None:
+    """The cluster IP of a Service with one."""
+    text, texts, families = spec.get("clusterIP"), spec.get("clusterIPs"), spec.get("ipFamilies")
+    if type(text) is not str or texts != [text] or type(families) is not list or len(families) != 1:
+        return None
+    address = read_address(text)
+    if address is None or _FAMILY_NAMES[address.family] != families[0] or unusable(address.value) is not None:
+        return None
+    return address
+
+
+def _plain_ports(found: object) -> tuple[ServicePort, ...] | None:
+    if type(found) is not list:
+        return None
+    ports = []
+    for each in found:
+        if type(each) is not dict:
+            return None
+        name, protocol, port, node_port = map(each.get, _PORT_FIELDS)
+        if (
+            (type(name) is not str and name is not None)
+            or type(protocol) is not str
+            or protocol not in PROTOCOLS
+            or type(port) is not int
+            or not 0 < port <= MAX_PORT
+            or (node_port is not None and (type(node_port) is not int or not 0 <= node_port <= MAX_PORT))
+            or (name and len(name) > MAX_LABEL)
+        ):
+            return None
+        make = ServicePort if node_port else _shared_port
+        ports.append(make(name or "", PROTOCOLS[protocol], port, node_port or 0))
+    return tuple(ports)
 
 
 def _check_names(named: Identity, spec: Mapping[str, Any], faults: list[Diagnostic]) -> None:

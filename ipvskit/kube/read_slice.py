@@ -5,17 +5,19 @@ Knows: the fields of EndpointSlices. Must not know: Services, the node.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ipvskit.kube.addresses import read_address
+from ipvskit.kube.addresses import is_unicast, place_end, read_address, read_unicasts
 from ipvskit.kube.annotations import read_weight
 from ipvskit.kube.diagnostics import Code, Diagnostic, Unusable
 from ipvskit.kube.objects import (
+    MAX_PORT,
     PROTOCOLS,
     Endpoint,
+    ReadyEndpoints,
     Slice,
     SlicePort,
-    identity,
     is_ours,
     map_of,
     number_of,
@@ -27,7 +29,7 @@ from ipvskit.model.address import Family
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ipvskit.kube.addresses import Address
+    from ipvskit.kube.objects import Identity
 
 __all__ = ["SERVICE_NAME", "read_slice"]
 
@@ -37,36 +39,88 @@ _FAMILIES = {"IPv4": Family.IPV4, "IPv6": Family.IPV6}
 _NONE: tuple[str, ...] = ()
 
 
-def read_slice(fields: Mapping[str, Any]) -> Slice | None:
+def read_slice(fields: Mapping[str, Any], named: Identity) -> Slice | None:
     """The slice, None where it belongs to no Service, has names for addresses, or is another proxy's. Raises Unusable."""
-    named = identity("EndpointSlice", fields)
     metadata = map_of(fields, "metadata")
-    service = text_of(map_of(metadata, "labels"), SERVICE_NAME)
+    labels = map_of(metadata, "labels")
+    service = text_of(labels, SERVICE_NAME)
     family = _FAMILIES.get(text_of(fields, "addressType"))
-    if not service or family is None or not is_ours(metadata):
+    if not service or family is None or not is_ours(labels):
         return None
-    weight, faults = read_weight(map_of(metadata, "annotations"), str(named))
-    ports = tuple(
-        _port(each) for each in objects_of(fields, "ports") if each.get("name") is not None and each.get("port")
+    annotations = map_of(metadata, "annotations")
+    weight, faults = read_weight(annotations, str(named)) if annotations else (None, [])
+    ports = tuple(map(_port, objects_of(fields, "ports")))
+    endpoints = _ready_endpoints(fields.get("endpoints"), family) or _endpoints(fields, family, str(named), faults)
+    return Slice(named, service, family, tuple(filter(None, ports)), endpoints, weight, tuple(faults))
+
+
+_shared_port = lru_cache(maxsize=4096)(SlicePort)
+
+
+def _port(each: Mapping[str, Any]) -> SlicePort | None:
+    name, protocol, port = each.get("name"), each.get("protocol"), each.get("port")
+    if name is None or not port:
+        return None
+    if type(name) is type(protocol) is str and protocol in PROTOCOLS and type(port) is int and 0 < port <= MAX_PORT:
+        return _shared_port(name, PROTOCOLS[protocol], port)
+    protocol = text_of(each, "protocol") or "TCP"
+    if protocol not in PROTOCOLS:
+        raise Unusable("ports.protocol", f"{protocol!r} is none of " + ", ".join(PROTOCOLS))
+    return SlicePort(text_of(each, "name"), PROTOCOLS[protocol], number_of(each, "port"))
+
+
+def _ready_endpoints(found: object, family: Family) -> ReadyEndpoints | None:
+    """The endpoints, where there are some and all are as those of most slices; None where each has to be looked at by itself."""
+    if type(found) is not list:
+        return None
+    texts: list[str] = []
+    nodes: list[str | None] = []
+    for each in found:
+        if type(each) is not dict:
+            return None
+        conditions, addresses, node = each.get("conditions"), each.get("addresses"), each.get("nodeName")
+        if (
+            type(addresses) is not list
+            or not addresses
+            or (conditions is not None and not _are_of_ready(conditions))
+            or each.get("hints")
+            or (type(node) is not str and node is not None)
+        ):
+            return None
+        texts.append(addresses[0])
+        nodes.append(node or None)
+    read = read_unicasts(texts, family) if texts else None
+    if read is None or len(set(read[0])) < len(texts):
+        return None
+    if len(texts) == 1:
+        return ReadyEndpoints(tuple(read[0]), tuple(nodes), tuple(read[1]))
+    end = place_end(family)
+    ordered = sorted(zip([text + end for text in read[0]], *read, nodes, strict=True))
+    _, ordered_texts, values, ordered_nodes = zip(*ordered, strict=True)
+    return ReadyEndpoints(ordered_texts, ordered_nodes, values)
+
+
+def _are_of_ready(conditions: object) -> bool:
+    return (
+        type(conditions) is dict
+        and conditions.get("ready", True) is True
+        and conditions.get("serving", True) is True
+        and conditions.get("terminating", False) is False
     )
+
+
+def _endpoints(fields: Mapping[str, Any], family: Family, about: str, faults: list[Diagnostic]) -> tuple[Endpoint, ...]:
     endpoints = []
     for number, each in enumerate(objects_of(fields, "endpoints")):
         try:
             endpoint = _endpoint(each, family)
         except Unusable as error:
             subject = f"endpoints[{number}].{error.subject}"
-            faults.append(Diagnostic(Code.INVALID_ENDPOINT, str(named), subject, error.message))
+            faults.append(Diagnostic(Code.INVALID_ENDPOINT, about, subject, error.message))
             continue
         if endpoint is not None:
             endpoints.append(endpoint)
-    return Slice(named, service, family, ports, tuple(endpoints), weight, tuple(faults))
-
-
-def _port(each: Mapping[str, Any]) -> SlicePort:
-    protocol = text_of(each, "protocol") or "TCP"
-    if protocol not in PROTOCOLS:
-        raise Unusable("ports.protocol", f"{protocol!r} is none of " + ", ".join(PROTOCOLS))
-    return SlicePort(text_of(each, "name"), PROTOCOLS[protocol], number_of(each, "port"))
+    return tuple(endpoints)
 
 
 def _endpoint(each: Mapping[str, Any], family: Family) -> Endpoint | None:
@@ -76,7 +130,7 @@ def _endpoint(each: Mapping[str, Any], family: Family) -> Endpoint | None:
     if not isinstance(texts, list | tuple):
         raise Unusable("addresses", "not a list")
     address = read_address(texts[0])
-    if address is None or not _is_unicast(address, family):
+    if address is None or not is_unicast(address.value, family):
         raise Unusable("addresses[0]", f"{texts[0]!r} is no {family} address that a packet could be sent on to")
     hints = each.get("hints")
     zones = nodes = _NONE
@@ -96,16 +150,6 @@ def _conditions(found: Mapping[str, Any]) -> tuple[bool, bool, bool]:
     if any(value is not None and type(value) is not bool for value in values):
         raise Unusable("conditions", f"{dict(found)!r} are not all true or false")
     return ready is not False, serving is not False, terminating is True
-
-
-def _is_unicast(address: Address, family: Family) -> bool:
-    """What a `RealServer` takes, reserved addresses and those of one link or host excepted, asked without making one."""
-    number = int(address.value)
-    if address.value.version == 4:
-        elsewhere = number >> 24 != 127 and number >> 16 != 0xA9FE
-        return family is Family.IPV4 and 0 < number < 0xE0000000 and elsewhere
-    link_local, mapped = number >> 118 == 0x3FA, number >> 32 == 0xFFFF
-    return family is Family.IPV6 and number > 1 and number >> 120 != 0xFF and not link_local and not mapped
 
 
 def _names(hints: Mapping[str, Any], field: str) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ class Store:
 
     def put(self, objects: Any) -> set[Identity]:  # noqa: ANN401 - one object or many, in any form
         """Each in place of the one with its identity; which ones there were. What is of another kind is passed over."""
-        return {named for named in (self._put(raw) for raw in each_object(objects)) if named is not None}
+        return {named for named in map(self._put, each_object(objects)) if named is not None}
 
     def remove(self, objects: Any) -> None:  # noqa: ANN401 - the same
         """Those that are gone."""
@@ -55,9 +55,8 @@ class Store:
 
     def replace(self, objects: Any) -> None:  # noqa: ANN401 - the same
         """These are all that there are."""
-        there = self.put(objects)
         mine = {Identity(SERVICE, *owner) for owner in self.services} | self._slices.keys() | self._told.keys()
-        for named in mine - there:
+        for named in mine - self.put(objects):
             self._forget(named)
 
     def _put(self, raw: Raw) -> Identity | None:
@@ -72,33 +71,42 @@ class Store:
         found: Service | Slice | None = None
         if error is None:
             try:
-                found = read_service(fields, self._scheduler) if kind == SERVICE else read_slice(fields)
+                found = read_service(fields, named, self._scheduler) if kind == SERVICE else read_slice(fields, named)
             except Unusable as unusable:
                 error = unusable
         self._hold(named, found)
-        told: tuple[Diagnostic, ...] = found.faults if isinstance(found, Slice) else ()
+        told: tuple[Diagnostic, ...] = found.faults if type(found) is Slice else ()
         if error is not None:
             told = (Diagnostic(Code.INVALID_OBJECT, str(named), error.subject, error.message),)
         if told:
             self._told[named] = told
-        else:
+        elif self._told:
             self._told.pop(named, None)
         return named
 
     def _hold(self, named: Identity, found: Service | Slice | None) -> None:
-        if isinstance(found, Service):
-            if self.services.get(found.key) != found:
-                self.services[found.key] = found
-                self.touched.add(found.key)
+        if type(found) is Service:
+            owner = found.key
+            if self.services.get(owner) != found:
+                self.services[owner] = found
+                self.touched.add(owner)
         elif named.kind == SERVICE:
             if self.services.pop(named[1:], None) is not None:
                 self.touched.add(named[1:])
         elif self._slices.get(named) != found:
             self._drop_slice(named)
-            if found is not None:
-                self._slices[named] = found
-                self._by_service.setdefault(found.key, {})[named] = found
-                self.touched.add(found.key)
+            if type(found) is Slice:
+                self._hold_slice(named, found)
+
+    def _hold_slice(self, named: Identity, found: Slice) -> None:
+        owner = found.key
+        self._slices[named] = found
+        of_service = self._by_service.get(owner)
+        if of_service is None:
+            self._by_service[owner] = {named: found}
+        else:
+            of_service[named] = found
+        self.touched.add(owner)
 
     def _drop_slice(self, named: Identity) -> None:
         before = self._slices.pop(named, None)

@@ -5,26 +5,29 @@ Knows: cluster IPs, external IPs, load balancers' addresses and node ports. Must
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
+from ipvskit.kube.addresses import endpoint_place
 from ipvskit.kube.diagnostics import Code, Diagnostic
-from ipvskit.kube.endpoints import select
+from ipvskit.kube.endpoints import NO_TARGETS
 from ipvskit.kube.names import NODE_PORTS, Role
 from ipvskit.model.address import Family
 from ipvskit.model.keep import NOTHING
-from ipvskit.model.key import ServiceKey
+from ipvskit.model.key import stored_key
 from ipvskit.model.real import IPIP, ForwardingMethod, stored_reals
 from ipvskit.model.service import flag_bits, flags_of_bits, stored_service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from ipvskit.kube.addresses import Address, Network
-    from ipvskit.kube.endpoints import Backend
+    from ipvskit.kube.endpoints import Backends, Targets
     from ipvskit.kube.objects import Service
     from ipvskit.kube.site import Site
+    from ipvskit.model.key import ServiceKey
     from ipvskit.model.real import RealServer
     from ipvskit.model.service import VirtualService
 
@@ -68,19 +71,35 @@ class Claim(NamedTuple):
 _MASQUERADE = ForwardingMethod.MASQUERADE
 
 
+@lru_cache(maxsize=1024)
+def _scheduling(
+    wanted: str | None, wanted_flags: tuple[str, ...] | None, usual: str, usual_flags: tuple[str, ...] | None
+) -> tuple[str, frozenset[str]]:
+    """Scheduler and flags from what a Service asks for and what the configuration says."""
+    scheduler, flags = wanted or usual, wanted_flags
+    if flags is None and scheduler == usual:
+        flags = usual_flags
+    # Without the port, mh sends all connections of a client to the same real server.
+    flags = flags if flags is not None else ("mh-port",) if scheduler == "mh" else ()
+    return scheduler, flags_of_bits(scheduler, flag_bits(scheduler, flags)) if flags else NOTHING
+
+
 class PortClaims:
     """Makes the claims of a service port. `told` has the findings, once `claims` was called."""
 
-    def __init__(self, service: Service, position: int, backends: Sequence[Backend], site: Site) -> None:
+    def __init__(self, service: Service, position: int, backends: Backends, site: Site) -> None:
         self._service, self._port, self._site = service, service.ports[position], site
-        self._config, self._wishes = site.config, service.wishes
+        self._wishes = service.wishes
         self._rank = Rank(service.created, *service.key, position)
-        self._found: dict[ServiceKey, Claim] = {}
-        self._reals: dict[tuple[str, ForwardingMethod], RealServer] = {}
+        self._found: dict[tuple[str, int], Claim] = {}
+        self._reals: list[tuple[Targets, ForwardingMethod, tuple[RealServer, ...]]] = []
         self.told: list[Diagnostic] = []
         self._external_ips = [each for each in service.external_ips if self._accepts(each)]
         self._ingress = [each for each in service.ingress if each.family is site.family]
-        self._settle_scheduling()
+        wishes, config = service.wishes, site.config
+        self._scheduler, self._flags = _scheduling(
+            wishes.scheduler, wishes.flags, config.scheduler, config.scheduler_flags
+        )
         self._select(backends)
 
     def claims(self) -> Iterable[Claim]:
@@ -104,7 +123,7 @@ class PortClaims:
         device = self._site.own.get(address.text)
         if device is None:
             return True
-        if self._config.capture_node_addresses:
+        if self._site.config.capture_node_addresses:
             place = f"{self._port.port}/{self._port.protocol}"
             self._tell(
                 Code.NODE_ADDRESS,
@@ -116,36 +135,24 @@ class PortClaims:
         self._tell(Code.REFUSED_EXTERNAL_IP, address.text, message)
         return False
 
-    def _settle_scheduling(self) -> None:
-        wishes, config = self._wishes, self._config
-        self._scheduler = wishes.scheduler or config.scheduler
-        flags = wishes.flags
-        if flags is None and self._scheduler == config.scheduler:
-            flags = config.scheduler_flags
-        # Without the port, mh sends all connections of a client to the same real server.
-        flags = flags if flags is not None else ("mh-port",) if self._scheduler == "mh" else ()
-        self._flags = flags_of_bits(self._scheduler, flag_bits(self._scheduler, flags)) if flags else NOTHING
-
-    def _select(self, backends: Sequence[Backend]) -> None:
-        service, node = self._service, self._site.node
+    def _select(self, backends: Backends) -> None:
+        service, node, config = self._service, self._site.node, self._site.config
         accessible = bool(self._port.node_port or self._ingress or self._external_ips)
-        found = select(
-            backends,
-            uses_cluster=not service.internal_local or accessible,
-            uses_local=service.internal_local or (service.external_local and accessible),
-            node=node.name,
-            zone=node.zone,
-        )
-        usable = any(each.ready or each.leaving for each in backends)
-        self._internal = self._external = found.cluster
+        cluster = backends.cluster(node.name, node.zone) if accessible or not service.internal_local else NO_TARGETS
+        self._internal = self._external = cluster
+        outside = service.external_local and accessible
+        if not (service.internal_local or outside):
+            return
+        local = backends.local()
+        missing = backends.usable and not local
         if service.internal_local:
-            self._internal = found.local or (found.cluster if self._config.internal_fallback else ())
-            self._tell_fallback(usable and not found.local, "internalTrafficPolicy", self._internal)
-        if service.external_local and accessible:
-            self._external = found.local or (found.cluster if self._config.external_fallback else ())
-            self._tell_fallback(usable and not found.local, "externalTrafficPolicy", self._external)
+            self._internal = local or (cluster if config.internal_fallback else NO_TARGETS)
+            self._tell_fallback(missing, "internalTrafficPolicy", self._internal)
+        if outside:
+            self._external = local or (cluster if config.external_fallback else NO_TARGETS)
+            self._tell_fallback(missing, "externalTrafficPolicy", self._external)
 
-    def _tell_fallback(self, missing: bool, subject: str, used: Sequence[Backend]) -> None:
+    def _tell_fallback(self, missing: bool, subject: str, used: Targets) -> None:
         if missing:
             instead = "those of the cluster are used" if used else "the virtual service has no real servers"
             self._tell(Code.NO_LOCAL_ENDPOINTS, subject, f"Local, and no endpoint is on this node: {instead}")
@@ -157,42 +164,46 @@ class PortClaims:
         self,
         address: Address,
         port: int,
-        backends: Sequence[Backend],
+        targets: Targets,
         entries: Iterable[tuple[Role, str]],
         *,
         bound: bool,
         method: ForwardingMethod = _MASQUERADE,
         drop: Drop | None = None,
     ) -> None:
-        key = ServiceKey(None, self._port.protocol, address.value, port)
-        known = self._found.get(key)
+        place = address.text, port
+        known = self._found.get(place)
         if known is not None:
             together = tuple(dict.fromkeys((*known.entries, *entries)))
             carried = known.bound or (address if bound else None)
-            self._found[key] = known._replace(entries=together, bound=carried, drop=known.drop or drop)
+            self._found[place] = known._replace(entries=together, bound=carried, drop=known.drop or drop)
             return
         # All of its parts were looked at where they were read.
-        reals = self._real_servers(backends, method)
+        key = stored_key(self._site.family, self._port.protocol, address.value, port, 0)
+        reals = self._real_servers(targets, method)
         virtual = stored_service(key, self._scheduler, self._flags, self._service.affinity, reals)
         carried = address if bound else None
-        self._found[key] = Claim(self._rank, key, virtual, tuple(entries), carried, drop, self._wishes.drain)
+        self._found[place] = Claim(self._rank, key, virtual, tuple(entries), carried, drop, self._wishes.drain)
 
-    def _real_servers(self, backends: Sequence[Backend], method: ForwardingMethod) -> tuple[RealServer, ...]:
-        known, own = self._reals, self._wishes.weight
-        new = [each for each in backends if (each.place, method) not in known]
-        default, count = 1 if own is None else own, len(new)
+    def _real_servers(self, targets: Targets, method: ForwardingMethod) -> tuple[RealServer, ...]:
+        for known, how, reals in self._reals:
+            if known is targets and how is method:
+                return reals
+        count = len(targets.texts)
+        own = 1 if self._wishes.weight is None else self._wishes.weight
         # What slices can have was looked at when they were read.
         made = stored_reals(
-            [each.address.value for each in new],
-            [each.port for each in new],
-            [default if each.weight is None else each.weight for each in new],
+            targets.addresses,
+            targets.ports,
+            [own if weight is None else weight for weight in targets.weights],
             repeat(method, count),
             repeat(0, count),
             repeat(0, count),
             repeat(IPIP if method is ForwardingMethod.TUNNEL else None, count),
         )
-        known.update(((each.place, method), real) for each, real in zip(new, made, strict=True))
-        return tuple(known[each.place, method] for each in backends)
+        reals = tuple(made)
+        self._reals.append((targets, method, reals))
+        return reals
 
     # --- kinds --------------------------------------------------------------------------------------------------------------------
 
@@ -246,7 +257,7 @@ class PortClaims:
             return None
         if mine:
             return mine
-        closed = self._config.source_ranges_fail_closed
+        closed = self._site.config.source_ranges_fail_closed
         outcome = "nobody is let in" if closed else "everybody is let in"
         message = f"none of them is a network of {family}: {outcome}"
         self._tell(Code.NO_SOURCE_RANGES_OF_FAMILY, "loadBalancerSourceRanges", message)
@@ -270,9 +281,11 @@ class PortClaims:
         if method is _MASQUERADE:
             return method
         port = self._port.port
-        other = next((each for each in self._external if each.port != port), None)
+        targets = self._external
+        other = next((number for number, each in enumerate(targets.ports) if each != port), None)
         if other is None:
             return method
-        message = f"{method} cannot change port {port} to that of {other.place}: masquerade is used"
+        place = endpoint_place(targets.texts[other], targets.ports[other], self._site.family)
+        message = f"{method} cannot change port {port} to that of {place}: masquerade is used"
         self._tell(Code.FORWARDING_IMPOSSIBLE, f"{address.text}:{port}", message)
         return _MASQUERADE
