@@ -31,6 +31,7 @@ GROUPS = (
     "kube_translate",
     "kube_node",
     "command_ipvsadm",
+    "command_ipset",
     "memory",
     "imports",
 )
