@@ -61,9 +61,10 @@ PROGRAMS: dict[str, tuple[str, str]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the words name; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words and words[0] in PROGRAMS:
-        program: Callable[[Sequence[str]], int] = import_module(PROGRAMS[words[0]][0]).main
-        return program(words[1:])
+    netns, rest = _netns_before(words)
+    if rest and rest[0] in PROGRAMS:
+        program: Callable[[Sequence[str]], int] = import_module(PROGRAMS[rest[0]][0]).main
+        return told(lambda: _inside(netns, lambda: program(rest[1:])))
     if sys.stdin is not None and hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     parser = parser_of(*_command(words))
@@ -86,6 +87,26 @@ def _command(words: Sequence[str]) -> list[str]:
 
 
 _NETNS = ("-n", "--netns")
+
+
+def _netns_before(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+    """The network namespace that is named before anything else, and the words behind it."""
+    if len(words) > 1 and words[0] in _NETNS:
+        return words[1], words[2:]
+    if words and words[0].startswith("--netns="):
+        return words[0].partition("=")[2], words[1:]
+    return None, words
+
+
+def _inside(netns: str | None, run: Callable[[], int]) -> int:
+    """In this network namespace: the programs' own way is that of the process."""
+    if netns is not None:
+        from ipvskit import _native
+        from ipvskit.netns import NetNS
+
+        with NetNS.of(int(netns) if netns.isdigit() else netns) as opened:
+            _native.netns_enter(opened.fileno())
+    return run()
 
 
 def parser_of(*configured: str) -> argparse.ArgumentParser:
@@ -140,7 +161,7 @@ def told(run: Callable[[], int]) -> int:
 def _words(error: Exception) -> str:
     from ipvskit.errors import KernelError
 
-    if isinstance(error, OSError) and not isinstance(error, KernelError) and error.filename is not None:
+    if isinstance(error, OSError) and not isinstance(error, KernelError) and error.strerror:
         # Of the system's own errors the number says nothing to a reader.
-        return f"{error.filename}: {error.strerror}"
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return str(error)

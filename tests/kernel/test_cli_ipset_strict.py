@@ -5,15 +5,20 @@ Knows: what is promised in docs/ipset-command.md. Must not know: how ipset does.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ipvskit import Kernel
 from tests.kernel.cli_ipset import Command, Sides, command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from ipvskit.testing.namespaces import TestNetNS
 
 pytestmark = pytest.mark.ipset
 
@@ -106,3 +111,17 @@ def test_a_set_of_the_other_family_is_not_as_asked(sides: Sides) -> None:
 @pytest.mark.parametrize("text", ["", "\n# nothing\n", MADE])
 def test_nothing_to_tell(sides: Sides, text: str) -> None:
     assert strict(sides, text) == (0, [])
+
+
+def test_a_namespace_by_name(namespace: TestNetNS) -> None:
+    """`ipvskit --netns X ipset ...`, which the program itself does not have."""
+    with Kernel(namespace) as kernel:
+        kernel.ipset.create("inside hash:ip")
+    found = subprocess.run(
+        [sys.executable, "-m", "ipvskit", f"--netns={namespace.path}", "ipset", "list", "-n"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert found.stdout == "inside\n"
