@@ -122,17 +122,18 @@ def _arp(facts: Facts) -> Iterator[Finding]:
 def _empty(facts: Facts) -> Iterator[Finding]:
     if not facts.services:
         return
-    bare = tuple(str(one.key) for one in facts.services if not one.reals)
+    bare = tuple(one.key for one in facts.services if not one.reals)
     shut = tuple(
         str(one.key) for one in facts.services if one.reals and not any(real.real.weight for real in one.reals)
     )
     if bare:
-        what = f"{_are(bare, 'service has', 'services have')} no real servers: {_some(bare)}"
+        names = tuple(map(str, bare))
+        what = f"{_are(names, 'service has', 'services have')} no real servers: {_some(names)}"
         why = "Clients are refused. Add real servers, or delete the service."
-        yield Finding(_WARNING, "no-real-servers", what, why, f"ipvskit show services {bare[0]}", bare)
+        yield Finding(_WARNING, "no-real-servers", what, why, f"ipvskit ipvsadm -D {_words(bare[0])}", names)
     if shut:
         what = f"{_are(shut, 'service has', 'services have')} only real servers with weight 0: {_some(shut)}"
-        yield Finding(_WARNING, "no-weight", what, "New clients are refused.", f"ipvskit show services {shut[0]}", shut)
+        yield Finding(_WARNING, "no-weight", what, "New clients are refused until one has a weight again.", "", shut)
     if not bare and not shut:
         yield Finding(_OK, "real-servers", "every service has real servers that take new connections")
 
@@ -167,10 +168,14 @@ def _named(found: Sequence[tuple[ServiceKey, RealServerStatus]]) -> tuple[str, .
 
 
 def _deletion(key: ServiceKey, real: RealServerStatus) -> str:
-    service = f"-f {key.fwmark}{' -6' if key.family is Family.IPV6 else ''}"
-    if key.address is not None:
-        service = f"{_FLAGS.get(key.protocol or '', '-t')} {endpoint_text(key.address, key.port)}"
-    return f"ipvskit ipvsadm -d {service} -r {real.real.endpoint}"
+    return f"ipvskit ipvsadm -d {_words(key)} -r {real.real.endpoint}"
+
+
+def _words(key: ServiceKey) -> str:
+    """A service as ipvsadm has it on its command line."""
+    if key.address is None:
+        return f"-f {key.fwmark}{' -6' if key.family is Family.IPV6 else ''}"
+    return f"{_FLAGS.get(key.protocol or '', '-t')} {endpoint_text(key.address, key.port)}"
 
 
 #: Every check of services.

@@ -69,18 +69,18 @@ _COLUMNS = {
     "in_bytes": _Column("B/S IN", 6),
     "out_bytes": _Column("B/S OUT", 7),
 }
-#: What goes first where there is no room.
-_DROPPED = (
-    "detail",
-    "out_packets",
-    "inactive",
-    "in_packets",
-    "weight",
-    "in_bytes",
-    "history",
-    "out_bytes",
-    "connections",
+#: What comes first where there is not room for all, behind the column that is sorted by.
+_WORTH = (
     "active",
+    "connections",
+    "out_bytes",
+    "history",
+    "in_bytes",
+    "weight",
+    "in_packets",
+    "inactive",
+    "out_packets",
+    "detail",
 )
 _NAME_TITLE = "SERVICE / REAL SERVER"
 _NAME = 26
@@ -127,22 +127,19 @@ class _Plan(NamedTuple):
 
 
 def _plan(view: View, width: int) -> _Plan:
-    wanted = max((len(_named(row, ASCII)) for row in view.rows), default=0)
-    wanted = min(_LONGEST_NAME, max(wanted, len(_NAME_TITLE)))
-    columns = [*_COLUMNS, "history"]
-
-    def taken() -> int:
-        return sum(_GAP + (_HISTORY if name == "history" else _COLUMNS[name].width) for name in columns)
-
-    for name in _DROPPED:
-        if taken() + min(wanted, _NAME) <= width:
-            break
-        if name != view.sort:
-            columns.remove(name)
-    left = width - taken()
-    named = max(1, min(wanted, left))
-    history = _HISTORY + left - named if "history" in columns else 0
-    return _Plan(named, tuple(name for name in columns if name != "history"), min(history, _LONGEST_HISTORY))
+    longest = max((len(_named(row, ASCII)) for row in view.rows), default=0)
+    wanted = min(_LONGEST_NAME, max(longest, len(_NAME_TITLE)))
+    name = min(wanted, _NAME)
+    left, columns = width - name, set()
+    for column in (view.sort, *_WORTH):
+        needed = 0 if column == "name" else _GAP + (_HISTORY if column == "history" else _COLUMNS[column].width)
+        if column not in columns and (needed <= left or column == view.sort):
+            columns.add(column)
+            left -= needed
+    # What is left over goes to names first, and where there is too little they give.
+    more = min(left, wanted - name)
+    history = min(_LONGEST_HISTORY, _HISTORY + left - more) if "history" in columns else 0
+    return _Plan(max(1, name + more), tuple(each for each in _COLUMNS if each in columns), history)
 
 
 def _named(row: Row, glyphs: Glyphs) -> str:
@@ -178,7 +175,8 @@ def _header(view: View, plan: _Plan, glyphs: Glyphs) -> Line:
     return tuple(spans)
 
 
-def _line(row: Row, plan: _Plan, glyphs: Glyphs, chosen: bool) -> Line:
+def _line(row: Row, plan: _Plan, glyphs: Glyphs, chosen: bool, column: str = "") -> Line:
+    """A row; `column` is the one whose last minute is shown."""
     cells = [_fit(_named(row, glyphs), plan.name, glyphs), *(_cell(row, column) for column in plan.columns)]
     text = (" " * _GAP).join(cells)
     style = Style.PLAIN
@@ -190,7 +188,8 @@ def _line(row: Row, plan: _Plan, glyphs: Glyphs, chosen: bool) -> Line:
         style = Style.FAINT
     spans = [Span(text, style)]
     if plan.history:
-        line = " " * _GAP + sparkline(row.history, plan.history, glyphs)
+        values = [getattr(one, column) for one in row.history[-plan.history :]]
+        line = " " * _GAP + sparkline(values, plan.history, glyphs)
         spans.append(Span(line, Style.CURSOR if chosen else Style.PLAIN))
     return tuple(spans)
 
@@ -213,9 +212,10 @@ def layout(view: View, width: int, height: int, glyphs: Glyphs = UNICODE) -> lis
         plan = _plan(view, width)
         head.append(_header(view, plan, glyphs))
         space = max(0, height - len(head) - len(foot))
+        column = "connections" if view.sort == "name" else view.sort
         first = max(0, min(view.cursor - space // 2, len(view.rows) - space))
         body = [
-            _line(row, plan, glyphs, first + place == view.cursor)
+            _line(row, plan, glyphs, first + place == view.cursor, column)
             for place, row in enumerate(view.rows[first : first + space])
         ]
         if not view.rows and space:

@@ -45,14 +45,14 @@ RowKey = tuple["ServiceKey", str]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line: a service, or a real server below it (`is_real`). `history` is what the sparkline shows, oldest first; services have no `weight`."""
+    """A line: a service, or a real server below it (`is_real`). `history` is the last minute, oldest first; services have no `weight`."""
 
     key: RowKey
     name: str
     detail: str
     weight: int | None
     numbers: Numbers
-    history: tuple[int, ...]
+    history: tuple[Numbers, ...]
     is_real: bool = False
     is_open: bool = False
 
@@ -176,9 +176,7 @@ class Top:
 
     def _row(self, key: RowKey, name: str, detail: str, weight: int | None, is_open: bool) -> Row:
         held = self._history[key]
-        column = "connections" if self.sort == "name" else self.sort
-        history = tuple(getattr(one, column) for one in held)
-        return Row(key, name, detail, weight, held[-1], history, weight is not None, is_open)
+        return Row(key, name, detail, weight, held[-1], tuple(held), weight is not None, is_open)
 
     def _is_open(self, key: ServiceKey) -> bool:
         return self.expand is not (key in self._flipped)

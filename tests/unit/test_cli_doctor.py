@@ -88,7 +88,8 @@ def test_whatever_is_not_in_order_says_why_and_all_codes_are_words() -> None:
     )
     findings = [one for one in examine(bad) if one.severity is not OK]
     assert len(findings) >= 7
-    assert all(one.why and one.fix for one in findings)
+    assert all(one.why for one in findings)
+    assert [one.code for one in findings if not one.fix] == ["no-weight"]
     assert [one.severity.rank for one in findings] == sorted((one.severity.rank for one in findings), reverse=True)
 
 
@@ -245,6 +246,7 @@ def test_services_that_nobody_answers() -> None:
     shut = service("192.0.2.10:82/tcp", "10.0.0.1:80 weight=0", "10.0.0.2:80 weight=0")
     given = facts(service(), bare, shut)
     assert found(given, "no-real-servers").about == ("192.0.2.10:81/tcp",)
+    assert told(given, "no-real-servers") == (WARNING, "ipvskit ipvsadm -D -t 192.0.2.10:81")
     assert found(given, "no-weight").about == ("192.0.2.10:82/tcp",)
     half = service("192.0.2.10:82/tcp", "10.0.0.1:80 weight=0", "10.0.0.2:80")
     assert told(facts(half), "real-servers")[0] is OK

@@ -108,7 +108,9 @@ def test_connections_of_a_service_are_those_of_its_real_servers() -> None:
 def test_history_is_that_of_the_column_and_a_minute_long() -> None:
     shown = top(*range(1, 41), sort="in_bytes", filter="192.0.2.10")
     [web] = shown.view().rows
-    assert web.history == tuple(3000 * times for times in range(11, 41))
+    assert [one.in_bytes for one in web.history] == [3000 * times for times in range(11, 41)]
+    # The cells at the end are the latest looks.
+    assert screen(shown, 140)[4].endswith("▇▇▇▇▇▇██████")
 
 
 def test_what_is_gone_is_forgotten() -> None:
@@ -117,7 +119,7 @@ def test_what_is_gone_is_forgotten() -> None:
     assert names(shown) == [DNS, MARK]
     shown.take(numbers(9), Totals(Stats(), False), "12:00:04")
     [web] = [row for row in shown.view().rows if row.name == WEB]
-    assert web.history == (270,)
+    assert [one.connections for one in web.history] == [270]
 
 
 def test_a_filter_shows_matching_services_and_real_servers() -> None:
