@@ -94,7 +94,7 @@ class Load(threading.Thread):
     def run(self) -> None:
         while not self._end.is_set():
             for key in self._keys:
-                self._try("short", key, lambda key=key: self._site.client.ask(key, source=self._source(key)))  # type: ignore[misc]
+                self._try("short", key, lambda key=key: self._site.client.ask(key, source=self._source(key)))
             for _ in range(4):
                 self._talk()
             time.sleep(0.001)
