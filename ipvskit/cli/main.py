@@ -146,7 +146,9 @@ def told(run: Callable[[], int]) -> int:
     from ipvskit.errors import IpvskitError
 
     try:
-        return run()
+        status = run()
+        # Here, where it can be told: what is left in the buffer at the end of the program fails with a traceback.
+        sys.stdout.flush()
     except KeyboardInterrupt as interrupt:
         # What was done until then, if anybody has said so.
         print(*getattr(interrupt, "__notes__", ()), sep="\n", end="\n", file=sys.stderr)  # noqa: T201
@@ -155,7 +157,17 @@ def told(run: Callable[[], int]) -> int:
         if os.environ.get("IPVSKIT_TRACEBACK"):
             raise
         print("\n".join([f"ipvskit: {_words(error)}", *getattr(error, "__notes__", ())]), file=sys.stderr)  # noqa: T201
+        _settle_output()
         return USAGE if isinstance(error, UsageError) else ERROR
+    return status
+
+
+def _settle_output() -> None:
+    """What nobody takes goes nowhere."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _words(error: Exception) -> str:

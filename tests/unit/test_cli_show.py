@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import ipvskit as ik
+from ipvskit.cli.main import main
 from ipvskit.cli.tables import scaled, table
 from ipvskit.testing.fake import FakeKernel
 from tests.unit.cli_support import Said, runner
@@ -274,3 +275,20 @@ def test_nothing_heavy_is_imported() -> None:
     assert "ipvskit.cli.tables" in loaded
     heavy = ("ipvskit.formats", "ipvskit.engine.diff", "ipvskit.engine.plan", "json", "yaml", "asyncio")
     assert not [name for name in loaded if name.startswith(heavy)]
+
+
+def test_a_namespace_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "-n", "no-such-namespace"]) == 1
+    assert capsys.readouterr().err == (
+        "ipvskit: open network namespace /run/netns/no-such-namespace: there is no such network namespace [ENOENT]\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["completion", "bash"], ["convert", "-"]])
+def test_output_that_nobody_takes(words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        found = subprocess.run(
+            [sys.executable, "-m", "ipvskit", *words],
+            input='{"ipvskit": 1}', stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (found.returncode, found.stderr) == (1, "ipvskit: No space left on device\n")
