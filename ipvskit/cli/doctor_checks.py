@@ -71,16 +71,21 @@ def _ipvs(facts: Facts) -> Iterator[Finding]:
         yield Finding(_OK, "ipvs", f"the kernel has IPVS {version}")
     elif facts.ipvs_missing:
         why = "There is no load balancer that could be used here."
-        fix = "modprobe ip_vs" if facts.modules.get("ip_vs") == "present" else ""
+        fix = _loading(facts, "ip_vs")
         yield Finding(_PROBLEM, "ipvs", facts.ipvs_missing, why, fix)
+
+
+def _loading(facts: Facts, module: str) -> str:
+    """What loads a module that is there; where a right is missing that would not help."""
+    return f"modprobe {module}" if facts.capable and facts.modules.get(module) == "present" else ""
 
 
 def _ipset(facts: Facts) -> Iterator[Finding]:
     if facts.set_types is not None:
         yield Finding(_OK, "ipset", f"the kernel has ipset with {len(facts.set_types)} types of sets")
     elif facts.ipset_missing:
-        fix = "modprobe ip_set" if facts.modules.get("ip_set") == "present" else ""
-        yield Finding(_NOTE, "ipset", facts.ipset_missing, "Block and allow lists cannot be kept in this kernel.", fix)
+        why = "Block and allow lists cannot be kept here."
+        yield Finding(_NOTE, "ipset", facts.ipset_missing, why, _loading(facts, "ip_set"))
 
 
 def _tracked(facts: Facts) -> Iterator[Finding]:

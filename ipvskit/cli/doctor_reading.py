@@ -55,12 +55,14 @@ def _rights() -> dict[str, Any]:
 
 
 def _ipvs(kernel: Kernel) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     try:
         ipvs = kernel.ipvs
-        found: dict[str, Any] = {"sysctls": ipvs.sysctls.all()}
-        found |= {"ipvs": ipvs.info(), "services": tuple(ipvs.status()), "daemons": tuple(ipvs.daemons())}
+        found["sysctls"] = ipvs.sysctls.all()
+        found["ipvs"] = ipvs.info()
+        found |= {"services": tuple(ipvs.status()), "daemons": tuple(ipvs.daemons())}
     except (NotSupported, PermissionDenied) as error:
-        return {"ipvs_missing": str(error)}
+        found["ipvs_missing"] = str(error)
     return found
 
 

@@ -43,6 +43,11 @@ def nothing_left(site: Site) -> Iterator[None]:
 
 @pytest.fixture
 def run(site: Site, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Runs `ipvskit` on the site's director; answers status and output."""
+    return running(site, capsys)
+
+
+def running(site: Site, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     director = f"/proc/{os.getpid()}/fd/{site.kernel.netns.fileno()}"
 
     def run(*words: str) -> tuple[int, str]:
@@ -101,6 +106,24 @@ def test_forwarding_of_ipv6_that_is_off_hurts_and_the_fix_helps(
     assert found["forwarding-ipv6"]["about"] == [str(key)]
     do(found["forwarding-ipv6"]["fix"])
     assert "forwarding-ipv6" not in findings(run)[1]
+
+
+@pytest.mark.parametrize("method", [ik.ForwardingMethod.DIRECT_ROUTE, ik.ForwardingMethod.TUNNEL])
+def test_direct_routing_and_tunnels_need_no_forwarding(
+    method: ik.ForwardingMethod, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with lab.opened(2, forwarding=method) as direct:
+        key = direct.add("rr", weights=(1, 1))
+        direct.ipvs.sysctls["ip_forward"] = False
+        assert direct.client.count(key, 4) == {"r1": 2, "r2": 2}
+        found = findings(running(direct, capsys))[1]
+        assert "forwarding-ipv4" not in found
+        # The topology has the addresses of services on a dummy.
+        assert {code: found[code]["severity"] for code in ("arp-ignore", "arp-announce", "sloppy-tcp")} == {
+            "arp-ignore": "note",
+            "arp-announce": "note",
+            "sloppy-tcp": "note",
+        }
 
 
 def test_a_service_whose_address_no_device_has(site: Site, run: Callable[..., tuple[int, str]]) -> None:

@@ -5,7 +5,9 @@ Knows: which facts hurt. Must not know: where facts come from, but for one look 
 
 from __future__ import annotations
 
+import errno
 import json
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from ipvskit.cli.doctor_checks import examine
 from ipvskit.cli.doctor_facts import Facts, Finding, Severity
 from ipvskit.cli.doctor_reading import read_facts
 from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats
-from ipvskit.testing.fake import ETHERNET, LOOPBACK, FakeKernel, Interface
+from ipvskit.testing.fake import ETHERNET, LOOPBACK, FakeKernel, Interface, Refuse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +109,7 @@ def test_a_kernel_without_ipvs_or_ipset() -> None:
     )
     assert told(without, "ipvs") == (PROBLEM, "modprobe ip_vs")
     assert told(without, "ipset") == (NOTE, "")
+    assert found(replace(without, capable=False), "ipvs").fix == ""
 
 
 def test_a_full_table_of_flows() -> None:
@@ -290,6 +293,16 @@ def test_facts_of_a_fake_kernel() -> None:
     assert {one.name for one in found.devices} == {"lo", "eth0"}
     assert (found.set_types or {})["hash:ip"][1] >= 4
     assert found.routed == frozenset()
+
+
+def test_without_the_right_to_ask_settings_are_known_all_the_same() -> None:
+    with FakeKernel(sysctls={"expire_nodest_conn": "1"}) as kernel:
+        kernel.lie(Refuse(errno.EPERM))
+        found = read_facts(kernel)
+    assert found.sysctls["expire_nodest_conn"] is True
+    assert found.ipvs is None
+    assert "CAP_NET_ADMIN" in found.ipvs_missing
+    assert {one.code for one in examine(found) if one.severity is PROBLEM} >= {"ipvs"}
 
 
 @pytest.fixture
