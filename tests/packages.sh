@@ -6,7 +6,7 @@ set -eu
 packages="
     python3 python3-venv python3-dev gcc libc6-dev linux-libc-dev clang libclang-rt-dev
     iproute2 kmod util-linux debian-archive-keyring
-    ipvsadm ipset iptables zsh tmux
+    ipvsadm ipset iptables zsh
 "
 
 missing() {

@@ -38,6 +38,12 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that commands name without a folder are made where nobody minds."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def sides() -> Iterator[Sides]:
     """Both programs, each in a namespace of its own."""
