@@ -88,10 +88,10 @@ class State:
 
         made = object.__new__(State)
         held: dict[str, dict[Any, Any]] = {
-            "services": dict(self.services),
-            "sets": dict(self.sets),
-            "devices": dict(self.devices),
-            "sysctls": dict(self.sysctls),
+            "services": _copy(self.services),
+            "sets": _copy(self.sets),
+            "devices": _copy(self.devices),
+            "sysctls": _copy(self.sysctls),
         }
         made.timeouts, made.daemons, made._packed = self.timeouts, self.daemons, self._packed
         made._wanted = made._fit = None
@@ -254,12 +254,19 @@ def _role(daemon: SyncDaemon) -> DaemonRole:
 
 def _unique(field: str, values: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
-    for value in values:
+    for number, value in enumerate(values):
         identity = key(value)
-        if identity in found:
+        # Keys hash in Python, which takes long: once for each.
+        found.setdefault(identity, value)
+        if len(found) == number:
             expected = f"each once, but {identity} is there as {_short(found[identity])} too"
             raise InvalidConfig(field, _short(value), expected)
-        found[identity] = value
+    return found
+
+
+def _copy(held: Mapping[Any, Any]) -> dict[Any, Any]:
+    """As `dict` does, which hashes every key anew when it is given a proxy: a large state would be slow to update."""
+    found: dict[Any, Any] = held.copy() if isinstance(held, MappingProxyType) else dict(held)
     return found
 
 

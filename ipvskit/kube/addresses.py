@@ -30,8 +30,9 @@ __all__ = [
 
 Network = IPv4Network | IPv6Network
 
-#: Between these, the outer ones included, all IPv4 addresses are those of single hosts.
-_SPANS = ((0x01000000, 0x7EFFFFFF), (0x80000000, 0xA9FDFFFF), (0xA9FF0000, 0xDFFFFFFF))
+#: Where the IPv4 addresses of single hosts begin and end.
+_FIRST_HOST, _LOOPBACK, _AFTER_LOOPBACK = 0x01000000, 0x7F000000, 0x80000000
+_LINK_LOCAL, _AFTER_LINK_LOCAL, _MULTICAST = 0xA9FE0000, 0xA9FF0000, 0xE0000000
 _MAPPED = 0xFFFF
 _BROADCAST = 0xFFFFFFFF
 
@@ -110,7 +111,11 @@ def read_unicasts(texts: Sequence[str], family: Family) -> tuple[Sequence[str], 
 
 def _are_hosts(least: int, most: int) -> bool:
     """Whether all IPv4 addresses from one to the other are those of single hosts, as far as can be told at once."""
-    return any(first <= least and most <= last for first, last in _SPANS)
+    return (
+        _FIRST_HOST <= least <= most < _LOOPBACK
+        or _AFTER_LOOPBACK <= least <= most < _LINK_LOCAL
+        or _AFTER_LINK_LOCAL <= least <= most < _MULTICAST
+    )
 
 
 def is_unicast(value: IPAddress, family: Family) -> bool:

@@ -118,12 +118,11 @@ class NodeState(Mapping[Family, FamilyState]):
     def state(self) -> State:
         """Of all families, with one device."""
         states = [each.state for each in self.values()]
-        return State(
-            (service for state in states for service in state.services.values()),
-            sets=(each for state in states for each in state.sets.values()),
+        first = states[0] if states else State()
+        return first.updated(
+            (service for state in states[1:] for service in state.services.values()),
+            sets=(each for state in states[1:] for each in state.sets.values()),
             devices=[joined_device([state.devices[DEVICE] for state in states])],
-            sysctls=states[0].sysctls if states else None,
-            timeouts=states[0].timeouts if states else None,
         )
 
     @cached_property
@@ -199,4 +198,4 @@ def joined_device(devices: Iterable[Device]) -> Device:
 
 def device_of(merged: Merged) -> Device:
     """kube-ipvs0 with its addresses, which are in the order of their numbers. It is never up: its addresses are the host's all the same."""
-    return stored_device(DEVICE, "dummy", False, sorted(merged.interfaces.values(), key=int))
+    return stored_device(DEVICE, "dummy", False, merged.interfaces())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ipvskit.kube.contribution import Contribution
     from ipvskit.kube.health import HealthCheck
     from ipvskit.kube.virtual import Claim, Drop
+    from ipvskit.model.address import IPAddress
     from ipvskit.model.device import DeviceAddress
     from ipvskit.model.key import ServiceKey
     from ipvskit.model.service import VirtualService
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Log", "Merged"]
 
 Owner = tuple[str, str]
+
+#: The set of bound addresses: how many claims bind one is the count of its entry.
+_BOUND = Role.IPVS_IPS
 
 
 class Log:
@@ -55,10 +59,10 @@ class Merged:
     def __init__(self) -> None:
         self.claims: dict[ServiceKey, Claim] = {}
         self.entries: dict[Role, dict[str, int]] = {role: {} for role in Role}
-        self.interfaces: dict[str, DeviceAddress] = {}
+        self.bound: dict[str, IPAddress] = {}
         self.drops: dict[Drop, int] = {}
         self.log: Log | None = None
-        self._bound: dict[str, int] = {}
+        self._interfaces: dict[str, DeviceAddress] = {}
         self._contested: dict[ServiceKey, list[Claim]] = {}
         self._contributions: dict[Owner, Contribution] = {}
         self._health: dict[Owner, HealthCheck] = {}
@@ -69,6 +73,18 @@ class Merged:
         before = self._contributions.pop(owner, NOTHING)
         if contribution is not NOTHING:
             self._contributions[owner] = contribution
+        if before is not NOTHING:
+            self._replace(before, contribution)
+        elif contribution is not NOTHING:
+            for claim in contribution.claims:
+                self._claim(claim)
+            self._count(contribution.entries, 1)
+        else:
+            return
+        _keep(self._health, owner, contribution.health)
+        _keep(self._told, owner, contribution.diagnostics)
+
+    def _replace(self, before: Contribution, contribution: Contribution) -> None:
         held = {(claim.key, claim.rank.position): claim for claim in before.claims}
         wanted = {(claim.key, claim.rank.position): claim for claim in contribution.claims}
         # What goes comes first: a claim that changed must not meet its former self.
@@ -84,16 +100,28 @@ class Merged:
                 self._claim(claim)
         self._count(contribution.entries, 1)
         self._count(before.entries, -1)
-        _keep(self._health, owner, contribution.health)
-        _keep(self._told, owner, contribution.diagnostics)
 
     def everything(self) -> Log:
         """A log as if nothing had been there before."""
         made = Log()
         made.services = dict.fromkeys(self.claims)
         made.entries = {(role, text): False for role, entries in self.entries.items() for text in entries}
-        made.addresses = dict.fromkeys(self.interfaces, False)
+        made.addresses = dict.fromkeys(self.bound, False)
         return made
+
+    def interface(self, text: str) -> DeviceAddress:
+        """A bound address as one of the device. It is made when it is first asked for, which takes long."""
+        made = self._interfaces.get(text)
+        if made is None:
+            number, version = int(self.bound[text]), self.bound[text].version
+            made = self._interfaces[text] = IPv4Interface(number) if version == 4 else IPv6Interface(number)
+        return made
+
+    def interfaces(self) -> list[DeviceAddress]:
+        """All of them, in the order of their numbers."""
+        for text in self.bound.keys() - self._interfaces.keys():
+            self.interface(text)
+        return sorted(self._interfaces.values(), key=int)
 
     def health_checks(self) -> tuple[HealthCheck, ...]:
         """By namespace and name."""
@@ -114,14 +142,15 @@ class Merged:
 
     def _claim(self, claim: Claim) -> None:
         key = claim.key
-        first = self.claims.get(key)
-        if first is None:
+        first = self.claims.setdefault(key, claim)
+        if first is claim:
             self._realise(claim)
             return
         everybody = self._contested.setdefault(key, [first])
         insort(everybody, claim, key=_rank)
         if everybody[0] is claim:
             self._withdraw(first)
+            self.claims[key] = claim
             self._realise(claim)
 
     def _disclaim(self, claim: Claim) -> None:
@@ -136,6 +165,7 @@ class Merged:
             del self._contested[key]
         if first.rank == claim.rank:
             self._withdraw(first)
+            self.claims[key] = everybody[0]
             self._realise(everybody[0])
 
     def _exchange(self, after: Claim) -> None:
@@ -151,9 +181,9 @@ class Merged:
             self.claims[key] = after
 
     def _realise(self, claim: Claim) -> None:
+        """What goes with one that is now among the claims."""
         if self.log is not None:
             self.log.services.setdefault(claim.key, None)
-        self.claims[claim.key] = claim
         self._count(claim.entries, 1)
         if claim.bound is not None:
             self._bind(claim.bound)
@@ -185,24 +215,21 @@ class Merged:
                 self.log.entries.setdefault(entry, before > 0)
 
     def _bind(self, address: Address) -> None:
-        text, value = address
-        count = self._bound.get(text, 0)
-        self._bound[text] = count + 1
-        if not count:
+        text = address.text
+        if text not in self.bound:
             if self.log is not None:
                 self.log.addresses.setdefault(text, False)
-            number = int(value)
-            self.interfaces[text] = IPv4Interface((number, 32)) if value.version == 4 else IPv6Interface((number, 128))
-            self._count([(Role.IPVS_IPS, text)], 1)
+            self.bound[text] = address.value
+        self._count(((_BOUND, text),), 1)
 
     def _unbind(self, address: Address) -> None:
         text = address.text
-        self._bound[text] -= 1
-        if not self._bound[text]:
+        self._count(((_BOUND, text),), -1)
+        if text not in self.entries[_BOUND]:
             if self.log is not None:
                 self.log.addresses.setdefault(text, True)
-            del self._bound[text], self.interfaces[text]
-            self._count([(Role.IPVS_IPS, text)], -1)
+            del self.bound[text]
+            self._interfaces.pop(text, None)
 
 
 def _older_first(mine: dict[Any, Any], later: dict[Any, Any]) -> None:

@@ -196,14 +196,14 @@ class _Family:
         """What changed since the last time."""
         self._settle()
         log, self._untaken = self._untaken, Log()
-        claims, there = self.merged.claims, self.merged.interfaces
+        claims, there = self.merged.claims, self.merged.bound
         now = {key: claims[key].service if key in claims else None for key in log.services}
         moved = [(address, before) for address, before in log.addresses.items() if (address in there) != before]
         return Changes(
             family=self.site.family,
             services=MappingProxyType({key: now[key] for key, before in log.services.items() if now[key] != before}),
             sets=MappingProxyType(self._set_changes(log)),
-            added=tuple(there[address] for address, before in moved if not before),
+            added=tuple(self.merged.interface(address) for address, before in moved if not before),
             removed=tuple(ip_interface(address) for address, before in moved if before),
             iptables=self._changed_rules(),
             health_checks=self._changed_health(),
@@ -226,7 +226,7 @@ class _Family:
                 entries.difference_update(change[1])
                 entries.update(change[0])
                 self._sets[role] = define(role, self.site.family, self.site.config.maxelem, entries)
-            if any((address in self.merged.interfaces) != before for address, before in log.addresses.items()):
+            if any((address in self.merged.bound) != before for address, before in log.addresses.items()):
                 self.device = device_of(self.merged)
             self._unbuilt.absorb(log)
             self._untaken.absorb(log)

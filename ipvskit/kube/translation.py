@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ipvskit.kube.collector import paused
 from ipvskit.kube.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -24,5 +25,6 @@ def translate(objects: Any, node: Node, config: Config | None = None) -> NodeSta
     identity the later one counts. Their order does not matter otherwise. Nothing is raised for an object: see `diagnostics`.
     """
     tracker = Tracker(node, config)
-    tracker.resync(objects)
-    return tracker.states()
+    with paused():
+        tracker.resync(objects)
+        return tracker.states()

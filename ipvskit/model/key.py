@@ -147,4 +147,6 @@ def stored_keys(
 
 def stored_key(family: Family, protocol: str | None, address: IPAddress | None, port: int, fwmark: int) -> ServiceKey:
     """One of them."""
-    return stored_keys([family], [protocol], [address], [port], [fwmark])[0]
+    made: ServiceKey = object.__new__(ServiceKey)
+    _fill(made, family, protocol, address, port, fwmark)
+    return made
