@@ -24,6 +24,7 @@ __all__ = [
     "place_end",
     "read_address",
     "read_network",
+    "read_plain",
     "read_unicasts",
     "unusable",
 ]
@@ -83,14 +84,25 @@ def unusable(value: IPAddress) -> str | None:
     if number == 0:
         return "unspecified"
     if value.version == 4:
-        if _are_hosts(number, number):
-            return None
         table = ((number >> 24 == 127, "loopback"), (number >> 28 == 14, "multicast"))
         more = ((number >> 16 == 0xA9FE, "link-local"), (number == _BROADCAST, "broadcast"))
     else:
         table = ((number == 1, "loopback"), (number >> 120 == 0xFF, "multicast"))
         more = ((number >> 118 == 0x3FA, "link-local"), (number >> 32 == _MAPPED, "mapped IPv4"))
     return next((word for holds, word in (*table, *more) if holds), None)
+
+
+def read_plain(text: str, family: Family) -> Address | None:
+    """An address of the family at which a virtual service can be; None for all others, and for IPv4 addresses that are not clearly one of a host."""
+    if family is Family.IPV4:
+        try:
+            number = int.from_bytes(inet_pton(AF_INET, text))
+        except (OSError, ValueError):
+            return None
+        return Address(text, IPv4Address(number)) if _are_hosts(number, number) else None
+    address = read_address(text)
+    usable = address is not None and address.family is family and unusable(address.value) is None
+    return address if usable else None
 
 
 def read_unicasts(texts: Sequence[str], family: Family) -> tuple[Sequence[str], Sequence[IPAddress]] | None:

@@ -15,7 +15,7 @@ from ipvskit.kube.diagnostics import Code, Diagnostic
 from ipvskit.kube.endpoints import NOBODY, merge
 from ipvskit.kube.health import HealthCheck
 from ipvskit.kube.names import Role
-from ipvskit.kube.virtual import PortClaims
+from ipvskit.kube.virtual import PortClaims, inside_claim, is_reached_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,9 +52,11 @@ def contribute(service: Service, slices: Iterable[Slice], site: Site) -> Contrib
     told = dict.fromkeys(service.faults)
     for position, port in enumerate(service.ports):
         mine = backends.get((port.name, port.protocol), NOBODY)
-        made = PortClaims(service, position, mine, site)
-        claims += made.claims()
-        if made.told:
+        if is_reached_inside(service, port):
+            claims.append(inside_claim(service, position, mine, site))
+        else:
+            made = PortClaims(service, position, mine, site)
+            claims += made.claims()
             told |= dict.fromkeys(made.told)
         for address, number in mine.here:
             entries[Role.LOOP_BACK, f"{address},{port.protocol}:{number},{address}"] = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ipvskit.kube.addresses import Address, read_address, read_network, unusable
+from ipvskit.kube.addresses import Address, read_address, read_network, read_plain, unusable
 from ipvskit.kube.annotations import NO_WISHES, read_wishes
 from ipvskit.kube.diagnostics import Code, Diagnostic, Unusable
 from ipvskit.kube.objects import (
@@ -50,7 +50,7 @@ _CLUSTER = (None, "Cluster")
 _INTERNAL = (*_CLUSTER, _LOCAL)
 _NO_AFFINITY = (None, "None")
 _NO_BALANCER: dict[str, Any] = {"loadBalancer": {}}
-_FAMILY_NAMES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
+_ONE_FAMILY = [[name] for name in _FAMILIES]
 _PORT_FIELDS = ("name", "protocol", "port", "nodePort")
 _shared_port = lru_cache(maxsize=4096)(ServicePort)
 
@@ -111,8 +111,8 @@ def _plain_service(fields: Mapping[str, Any], named: Identity, default_scheduler
         or max(len(named.namespace), len(named.name)) > MAX_LABEL
     ):
         return None
-    address, ports = _plain_cluster_ip(spec), _plain_ports(spec.get("ports"))
-    if address is None or ports is None:
+    found, ports = _plain_cluster_ip(spec), _plain_ports(spec.get("ports"))
+    if found is None or ports is None:
         return None
     wishes, odd = read_wishes(annotations, str(named), default_scheduler) if annotations else (NO_WISHES, ())
     return Service(
@@ -120,7 +120,7 @@ def _plain_service(fields: Mapping[str, Any], named: Identity, default_scheduler
         created,
         kind,
         ports,
-        {address.family: address},
+        found,
         external_ips=(),
         ingress=(),
         source_ranges=(),
@@ -134,15 +134,14 @@ def _plain_service(fields: Mapping[str, Any], named: Identity, default_scheduler
     )
 
 
-def _plain_cluster_ip(spec: dict[str, Any]) -> Address | None:
+def _plain_cluster_ip(spec: dict[str, Any]) -> dict[Family, Address] | None:
     """The cluster IP of a Service with one."""
     text, texts, families = spec.get("clusterIP"), spec.get("clusterIPs"), spec.get("ipFamilies")
-    if type(text) is not str or texts != [text] or type(families) is not list or len(families) != 1:
+    if type(text) is not str or texts != [text] or families not in _ONE_FAMILY:
         return None
-    address = read_address(text)
-    if address is None or _FAMILY_NAMES[address.family] != families[0] or unusable(address.value) is not None:
-        return None
-    return address
+    family = _FAMILIES[families[0]]
+    address = read_plain(text, family)
+    return None if address is None else {family: address}
 
 
 def _plain_ports(found: object) -> tuple[ServicePort, ...] | None:

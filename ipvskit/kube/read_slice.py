@@ -37,6 +37,7 @@ SERVICE_NAME = "kubernetes.io/service-name"
 
 _FAMILIES = {"IPv4": Family.IPV4, "IPv6": Family.IPV6}
 _NONE: tuple[str, ...] = ()
+_UNSTATED: dict[str, bool] = {}
 
 
 def read_slice(fields: Mapping[str, Any], named: Identity) -> Slice | None:
@@ -78,12 +79,17 @@ def _ready_endpoints(found: object, family: Family) -> ReadyEndpoints | None:
     for each in found:
         if type(each) is not dict:
             return None
-        conditions, addresses, node = each.get("conditions"), each.get("addresses"), each.get("nodeName")
+        get = each.get
+        conditions, addresses, node = get("conditions", _UNSTATED), get("addresses"), get("nodeName")
+        # Written out: this is asked of every endpoint of a cluster.
         if (
             type(addresses) is not list
             or not addresses
-            or (conditions is not None and not _are_of_ready(conditions))
-            or each.get("hints")
+            or type(conditions) is not dict
+            or conditions.get("ready", True) is not True
+            or conditions.get("serving", True) is not True
+            or conditions.get("terminating", False) is not False
+            or get("hints")
             or (type(node) is not str and node is not None)
         ):
             return None
@@ -98,15 +104,6 @@ def _ready_endpoints(found: object, family: Family) -> ReadyEndpoints | None:
     ordered = sorted(zip([text + end for text in read[0]], *read, nodes, strict=True))
     _, ordered_texts, values, ordered_nodes = zip(*ordered, strict=True)
     return ReadyEndpoints(ordered_texts, ordered_nodes, values)
-
-
-def _are_of_ready(conditions: object) -> bool:
-    return (
-        type(conditions) is dict
-        and conditions.get("ready", True) is True
-        and conditions.get("serving", True) is True
-        and conditions.get("terminating", False) is False
-    )
 
 
 def _endpoints(fields: Mapping[str, Any], family: Family, about: str, faults: list[Diagnostic]) -> tuple[Endpoint, ...]:

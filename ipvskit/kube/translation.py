@@ -24,7 +24,11 @@ def translate(objects: Any, node: Node, config: Config | None = None) -> NodeSta
     `objects` are dicts as the API serves them, models of the official client, Lists of either; other kinds are passed over. Of two objects with one
     identity the later one counts. Their order does not matter otherwise. Nothing is raised for an object: see `diagnostics`.
     """
-    tracker = Tracker(node, config)
     with paused():
-        tracker.resync(objects)
-        return tracker.states()
+        # What is not needed any longer goes before the collector of cycles takes a look.
+        return _translated(objects, Tracker(node, config))
+
+
+def _translated(objects: Any, tracker: Tracker) -> NodeState:  # noqa: ANN401 - the same
+    tracker.resync(objects)
+    return tracker.states()

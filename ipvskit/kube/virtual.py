@@ -17,7 +17,7 @@ from ipvskit.kube.names import NODE_PORTS, Role
 from ipvskit.model.address import Family
 from ipvskit.model.keep import NOTHING
 from ipvskit.model.key import stored_key
-from ipvskit.model.real import IPIP, ForwardingMethod, stored_reals
+from ipvskit.model.real import IPIP, ForwardingMethod, stored_real, stored_reals
 from ipvskit.model.service import flag_bits, flags_of_bits, stored_service
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from ipvskit.kube.addresses import Address, Network
     from ipvskit.kube.endpoints import Backends, Targets
-    from ipvskit.kube.objects import Service
+    from ipvskit.kube.objects import Service, ServicePort
     from ipvskit.kube.site import Site
     from ipvskit.model.key import ServiceKey
     from ipvskit.model.real import RealServer
     from ipvskit.model.service import VirtualService
 
-__all__ = ["Claim", "Drop", "PortClaims", "Rank"]
+__all__ = ["Claim", "Drop", "PortClaims", "Rank", "inside_claim", "is_reached_inside"]
 
 
 class Rank(NamedTuple):
@@ -68,7 +68,9 @@ class Claim(NamedTuple):
         return self.rank, self.entries, self.bound, self.drop
 
 
-_MASQUERADE = ForwardingMethod.MASQUERADE
+_MASQUERADE, _CLUSTER_IP = ForwardingMethod.MASQUERADE, Role.CLUSTER_IP
+#: Up to so many real servers are made sooner one by one.
+_FEW = 5
 
 
 @lru_cache(maxsize=1024)
@@ -82,6 +84,39 @@ def _scheduling(
     # Without the port, mh sends all connections of a client to the same real server.
     flags = flags if flags is not None else ("mh-port",) if scheduler == "mh" else ()
     return scheduler, flags_of_bits(scheduler, flag_bits(scheduler, flags)) if flags else NOTHING
+
+
+def _made_reals(targets: Targets, method: ForwardingMethod, weight: int | None) -> tuple[RealServer, ...]:
+    """With the weight that the Service asks for, where a slice says none. What slices can have was looked at when they were read."""
+    own = 1 if weight is None else weight
+    weights = [own if each is None else each for each in targets.weights]
+    tunnel = IPIP if method is ForwardingMethod.TUNNEL else None
+    addresses, ports, count = targets.addresses, targets.ports, len(weights)
+    if count <= _FEW:
+        places = zip(addresses, ports, weights, strict=True)
+        return tuple([stored_real(address, port, own, method, 0, 0, tunnel) for address, port, own in places])
+    zeros = repeat(0, count)
+    return tuple(
+        stored_reals(addresses, ports, weights, repeat(method, count), zeros, repeat(0, count), repeat(tunnel, count))
+    )
+
+
+def is_reached_inside(service: Service, port: ServicePort) -> bool:
+    """Whether the port is there for the cluster alone, with the cluster's policy: that is most of them, and `inside_claim` makes what it needs."""
+    return not (port.node_port or service.external_ips or service.ingress or service.internal_local)
+
+
+def inside_claim(service: Service, position: int, backends: Backends, site: Site) -> Claim:
+    """The only claim of such a port, which has no findings: that of the cluster IP."""
+    port, wishes, config, node = service.ports[position], service.wishes, site.config, site.node
+    address = service.cluster_ips[site.family]
+    scheduler, flags = _scheduling(wishes.scheduler, wishes.flags, config.scheduler, config.scheduler_flags)
+    key = stored_key(site.family, port.protocol, address.value, port.port, 0)
+    reals = _made_reals(backends.cluster(node.name, node.zone), _MASQUERADE, wishes.weight)
+    virtual = stored_service(key, scheduler, flags, service.affinity, reals)
+    rank = Rank(service.created, *service.key, position)
+    entries = ((_CLUSTER_IP, f"{address.text},{port.protocol}:{port.port}"),)
+    return Claim(rank, key, virtual, entries, address, None, wishes.drain)
 
 
 class PortClaims:
@@ -189,27 +224,15 @@ class PortClaims:
         for known, how, reals in self._reals:
             if known is targets and how is method:
                 return reals
-        count = len(targets.texts)
-        own = 1 if self._wishes.weight is None else self._wishes.weight
-        # What slices can have was looked at when they were read.
-        made = stored_reals(
-            targets.addresses,
-            targets.ports,
-            [own if weight is None else weight for weight in targets.weights],
-            repeat(method, count),
-            repeat(0, count),
-            repeat(0, count),
-            repeat(IPIP if method is ForwardingMethod.TUNNEL else None, count),
-        )
-        reals = tuple(made)
-        self._reals.append((targets, method, reals))
-        return reals
+        made = _made_reals(targets, method, self._wishes.weight)
+        self._reals.append((targets, method, made))
+        return made
 
     # --- kinds --------------------------------------------------------------------------------------------------------------------
 
     def _cluster_ip(self) -> None:
         address = self._service.cluster_ips[self._site.family]
-        entries = [(Role.CLUSTER_IP, self._entry(address, self._port.port))]
+        entries = [(_CLUSTER_IP, self._entry(address, self._port.port))]
         self._claim(address, self._port.port, self._internal, entries, bound=True)
 
     def _external_ip(self, address: Address) -> None:
