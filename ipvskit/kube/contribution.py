@@ -8,8 +8,7 @@ could both want is a `Claim`, which is decided on where all of them are known; w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ipvskit.kube.diagnostics import Code, Diagnostic
 from ipvskit.kube.endpoints import NOBODY, merge
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["NOTHING", "Contribution", "contribute"]
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
+class Contribution(NamedTuple):
     """What a Service brings. `entries` are those that belong to no virtual service."""
 
     claims: tuple[Claim, ...] = ()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
-from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ipvskit.kube.addresses import endpoint_place
@@ -17,7 +16,7 @@ from ipvskit.kube.names import NODE_PORTS, Role
 from ipvskit.model.address import Family
 from ipvskit.model.keep import NOTHING
 from ipvskit.model.key import stored_key
-from ipvskit.model.real import IPIP, ForwardingMethod, stored_real, stored_reals
+from ipvskit.model.real import IPIP, ForwardingMethod, stored_real
 from ipvskit.model.service import flag_bits, flags_of_bits, stored_service
 
 if TYPE_CHECKING:
@@ -69,8 +68,6 @@ class Claim(NamedTuple):
 
 
 _MASQUERADE, _CLUSTER_IP = ForwardingMethod.MASQUERADE, Role.CLUSTER_IP
-#: Up to so many real servers are made sooner one by one.
-_FEW = 5
 
 
 @lru_cache(maxsize=1024)
@@ -89,15 +86,13 @@ def _scheduling(
 def _made_reals(targets: Targets, method: ForwardingMethod, weight: int | None) -> tuple[RealServer, ...]:
     """With the weight that the Service asks for, where a slice says none. What slices can have was looked at when they were read."""
     own = 1 if weight is None else weight
-    weights = [own if each is None else each for each in targets.weights]
     tunnel = IPIP if method is ForwardingMethod.TUNNEL else None
-    addresses, ports, count = targets.addresses, targets.ports, len(weights)
-    if count <= _FEW:
-        places = zip(addresses, ports, weights, strict=True)
-        return tuple([stored_real(address, port, own, method, 0, 0, tunnel) for address, port, own in places])
-    zeros = repeat(0, count)
+    columns = zip(targets.addresses, targets.ports, targets.weights, strict=True)
     return tuple(
-        stored_reals(addresses, ports, weights, repeat(method, count), zeros, repeat(0, count), repeat(tunnel, count))
+        [
+            stored_real(address, port, own if weight is None else weight, method, 0, 0, tunnel)
+            for address, port, weight in columns
+        ]
     )
 
 

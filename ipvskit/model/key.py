@@ -19,7 +19,7 @@ from ipvskit.model.address import (
     parse_endpoint,
     parse_number,
 )
-from ipvskit.model.slots import make_all, setter
+from ipvskit.model.slots import draft_of, setter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -127,6 +127,22 @@ def _fill(
     _set_fwmark(key, fwmark)
 
 
+_Draft = draft_of(ServiceKey)
+
+
+def stored_key(family: Family, protocol: str | None, address: IPAddress | None, port: int, fwmark: int) -> ServiceKey:
+    """A key as the kernel has it, not checked: another program may have made what we would refuse."""
+    made = _Draft()
+    made.family = family
+    made.protocol = protocol
+    made.address = address
+    made.port = port
+    made.fwmark = fwmark
+    made.__class__ = ServiceKey
+    done: ServiceKey = made
+    return done
+
+
 def stored_keys(
     families: Sequence[Family],
     protocols: Iterable[str | None],
@@ -134,19 +150,6 @@ def stored_keys(
     ports: Iterable[int],
     fwmarks: Iterable[int],
 ) -> list[ServiceKey]:
-    """Keys as the kernel has them, not checked: another program may have made what we would refuse."""
-    columns = (
-        (_set_family, families),
-        (_set_protocol, protocols),
-        (_set_address, addresses),
-        (_set_port, ports),
-        (_set_fwmark, fwmarks),
-    )
-    return make_all(ServiceKey, len(families), columns)
-
-
-def stored_key(family: Family, protocol: str | None, address: IPAddress | None, port: int, fwmark: int) -> ServiceKey:
-    """One of them."""
-    made: ServiceKey = object.__new__(ServiceKey)
-    _fill(made, family, protocol, address, port, fwmark)
-    return made
+    """Many of them, from columns as long as that of families, or longer."""
+    rows = zip(families, protocols, addresses, ports, fwmarks, strict=False)
+    return [stored_key(family, protocol, address, port, mark) for family, protocol, address, port, mark in rows]

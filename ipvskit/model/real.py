@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import InvalidConfig
@@ -24,7 +23,7 @@ from ipvskit.model.address import (
 )
 from ipvskit.model.keep import KEEP, NOTHING, Keep, keep_names, kept
 from ipvskit.model.options import read_options, write_options
-from ipvskit.model.slots import make_all, setter
+from ipvskit.model.slots import draft_of, setter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -309,27 +308,7 @@ def _fill(
     _set_keep(real, keep)
 
 
-def stored_reals(
-    addresses: Sequence[IPAddress],
-    ports: Iterable[int],
-    weights: Iterable[int],
-    methods: Iterable[ForwardingMethod],
-    uppers: Iterable[int],
-    lowers: Iterable[int],
-    tunnels: Iterable[Tunnel | None],
-) -> list[RealServer]:
-    """Real servers as the kernel has them, not checked: another program may have made what we would refuse."""
-    columns = (
-        (_set_address, addresses),
-        (_set_port, ports),
-        (_set_weight, weights),
-        (_set_forwarding, methods),
-        (_set_upper, uppers),
-        (_set_lower, lowers),
-        (_set_tunnel, tunnels),
-        (_set_keep, repeat(NOTHING)),
-    )
-    return make_all(RealServer, len(addresses), columns)
+_Draft = draft_of(RealServer)
 
 
 def stored_real(
@@ -341,7 +320,33 @@ def stored_real(
     lower: int,
     tunnel: Tunnel | None,
 ) -> RealServer:
-    """One of them, which for a few is quicker one by one."""
-    made: RealServer = object.__new__(RealServer)
-    _fill(made, address, port, weight, forwarding, upper, lower, tunnel, NOTHING)
-    return made
+    """A real server as the kernel has it, not checked: another program may have made what we would refuse."""
+    made = _Draft()
+    made.address = address
+    made.port = port
+    made.weight = weight
+    made.forwarding = forwarding
+    made.upper_threshold = upper
+    made.lower_threshold = lower
+    made.tunnel = tunnel
+    made.keep = NOTHING
+    made.__class__ = RealServer
+    done: RealServer = made
+    return done
+
+
+def stored_reals(
+    addresses: Sequence[IPAddress],
+    ports: Iterable[int],
+    weights: Iterable[int],
+    methods: Iterable[ForwardingMethod],
+    uppers: Iterable[int],
+    lowers: Iterable[int],
+    tunnels: Iterable[Tunnel | None],
+) -> list[RealServer]:
+    """Many of them, from columns as long as that of addresses, or longer."""
+    rows = zip(addresses, ports, weights, methods, uppers, lowers, tunnels, strict=False)
+    return [
+        stored_real(address, port, weight, method, upper, lower, tunnel)
+        for address, port, weight, method, upper, lower, tunnel in rows
+    ]

