@@ -45,7 +45,7 @@ def main(words: list[str]) -> int:
         "--kernel",
         "iptables" if iptables else "auto",
         "--timeout",
-        "900",
+        "2400",
     ]
     return subprocess.run([*guest, "--", *command]).returncode
 

@@ -465,6 +465,7 @@ def test_addresses_of_a_device_that_is_down_are_the_hosts_own(kernel: ik.Kernel,
 
 
 @needs_dummy
+@pytest.mark.thorough
 def test_as_many_addresses_as_a_big_cluster_has_services(kernel: ik.Kernel, namespace: TestNetNS) -> None:
     wanted = [*many(43_000), *(f"2001:db8::{number:x}/128" for number in range(1, 1001))]
     kernel.devices.create(ik.Device("vip0", up=False))
