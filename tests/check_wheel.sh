@@ -26,7 +26,9 @@ print("the wheel works:", service)
 venv/bin/ipvskit --version
 venv/bin/ipvskit --help > /dev/null
 venv/bin/ipvskit-ipset version | grep -q protocol
-venv/bin/ipvskit-ipvsadm --version | grep -q ipvsadm
+# It looks for IPVS before it looks at anything else, as the tool does.
+test -x venv/bin/ipvskit-ipvsadm
+venv/bin/python -Ic 'import ipvskit.cli.ipvsadm.program'
 echo '{"name": "n1"}' > node.json
 echo '{"kind": "List", "items": []}' > objects.json
 venv/bin/ipvskit kube state -f objects.json --node node.json | grep -q KUBE-6-LOAD-BALANCER-SOURCE-CID
