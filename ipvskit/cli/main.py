@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and rest[0] in PROGRAMS:
         program: Callable[[Sequence[str]], int] = import_module(PROGRAMS[rest[0]][0]).main
         return told(lambda: _inside(netns, lambda: program(rest[1:])))
-    if sys.stdin is not None and hasattr(signal, "SIGPIPE"):
+    if arguments is None:
+        # The process is ours: whoever stops reading ends it quietly.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     parser = parser_of(*_command(words))
     options = parser.parse_args(words)
