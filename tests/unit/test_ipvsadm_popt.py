@@ -114,7 +114,8 @@ WORD = st.one_of(
     st.sampled_from(
         ["-n", "-N", "-w", "-p", "--none", "--need", "--perhaps", "--nothing", "--", "-", "", "x", "5", "-5"]
     ),
-    st.text("nNwpx5-=", max_size=6),
+    # What popt makes of "=" behind a short option without argument ("-N=") is not the same from one process to the next.
+    st.text("nNwpx5-=", max_size=6).filter(lambda word: word.startswith("--") or "=" not in word),
     st.sampled_from(["none", "need", "perhaps", "nonesuch", "nee"]).flatmap(
         lambda name: st.text("-=ax", max_size=4).map(lambda rest: f"--{name}={rest}")
     ),
