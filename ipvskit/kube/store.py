@@ -24,28 +24,29 @@ SERVICE, SLICE = "Service", "EndpointSlice"
 
 
 class Store:
-    """Services and slices by identity. `touched` collects the Services (namespace and name) for which something changed."""
+    """Services and slices by identity. `touched` collects the Services (namespace and name) for which something changed, in order."""
 
     def __init__(self, default_scheduler: str) -> None:
         self.services: dict[Owner, Service] = {}
-        self.touched: set[Owner] = set()
+        self.touched: dict[Owner, None] = {}
         self._scheduler = default_scheduler
         self._slices: dict[Identity, Slice] = {}
-        self._by_service: dict[Owner, dict[Identity, Slice]] = {}
+        self._by_service: dict[Owner, tuple[Slice, ...]] = {}
         self._told: dict[Identity, tuple[Diagnostic, ...]] = {}
 
     def slices(self, owner: Owner) -> Iterable[Slice]:
         """Those of a Service, in no order."""
-        return self._by_service.get(owner, {}).values()
+        return self._by_service.get(owner, ())
 
     def diagnostics(self) -> Iterator[Diagnostic]:
         """What could not be read, in no order. Findings about readable Services are with them."""
         for told in self._told.values():
             yield from told
 
-    def put(self, objects: Any) -> set[Identity]:  # noqa: ANN401 - one object or many, in any form
-        """Each in place of the one with its identity; which ones there were. What is of another kind is passed over."""
-        return {named for named in map(self._put, each_object(objects)) if named is not None}
+    def put(self, objects: Any) -> None:  # noqa: ANN401 - one object or many, in any form
+        """Each in place of the one with its identity. What is of another kind is passed over."""
+        for raw in each_object(objects):
+            self._put(raw)
 
     def remove(self, objects: Any) -> None:  # noqa: ANN401 - the same
         """Those that are gone."""
@@ -56,8 +57,12 @@ class Store:
     def replace(self, objects: Any) -> None:  # noqa: ANN401 - the same
         """These are all that there are."""
         mine = {Identity(SERVICE, *owner) for owner in self.services} | self._slices.keys() | self._told.keys()
-        for named in mine - self.put(objects):
-            self._forget(named)
+        if mine:
+            there = {self._put(raw) for raw in each_object(objects)}
+            for named in mine - there:
+                self._forget(named)
+        else:
+            self.put(objects)
 
     def _put(self, raw: Raw) -> Identity | None:
         kind, fields = raw
@@ -86,37 +91,36 @@ class Store:
 
     def _hold(self, named: Identity, found: Service | Slice | None) -> None:
         if type(found) is Service:
-            owner = found.key
-            if self.services.get(owner) != found:
+            owner = named[1:]
+            before = self.services.get(owner)
+            if before is None or before != found:
                 self.services[owner] = found
-                self.touched.add(owner)
+                self.touched[owner] = None
         elif named.kind == SERVICE:
             if self.services.pop(named[1:], None) is not None:
-                self.touched.add(named[1:])
-        elif self._slices.get(named) != found:
-            self._drop_slice(named)
-            if type(found) is Slice:
-                self._hold_slice(named, found)
-
-    def _hold_slice(self, named: Identity, found: Slice) -> None:
-        owner = found.key
-        self._slices[named] = found
-        of_service = self._by_service.get(owner)
-        if of_service is None:
-            self._by_service[owner] = {named: found}
+                self.touched[named[1:]] = None
         else:
-            of_service[named] = found
-        self.touched.add(owner)
+            former = self._slices.get(named)
+            if former is not None and former != found:
+                self._drop_slice(former)
+            if type(found) is Slice and former != found:
+                self._hold_slice(found)
 
-    def _drop_slice(self, named: Identity) -> None:
-        before = self._slices.pop(named, None)
-        if before is None:
-            return
-        of_service = self._by_service[before.key]
-        del of_service[named]
-        if not of_service:
-            del self._by_service[before.key]
-        self.touched.add(before.key)
+    def _hold_slice(self, found: Slice) -> None:
+        owner = found.key
+        self._slices[found.identity] = found
+        self._by_service[owner] = (*self._by_service.get(owner, ()), found)
+        self.touched[owner] = None
+
+    def _drop_slice(self, former: Slice) -> None:
+        owner = former.key
+        del self._slices[former.identity]
+        left = tuple(each for each in self._by_service[owner] if each is not former)
+        if left:
+            self._by_service[owner] = left
+        else:
+            del self._by_service[owner]
+        self.touched[owner] = None
 
     def _forget(self, named: Identity) -> None:
         self._hold(named, None)

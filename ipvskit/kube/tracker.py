@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ipvskit.engine.state import State
     from ipvskit.kube.health import HealthCheck
     from ipvskit.kube.iptables import Rules
+    from ipvskit.kube.objects import Service, Slice
     from ipvskit.kube.virtual import Drop
     from ipvskit.model.address import Family
     from ipvskit.model.device import Device
@@ -63,7 +64,7 @@ class Tracker:
     def _settle_in(self, node: Node) -> None:
         self._node = node
         self._families = {family: _Family(Site(node, self.config, family)) for family in self.config.families}
-        self._store.touched |= self._store.services.keys()
+        self._store.touched.update(dict.fromkeys(self._store.services))
 
     @property
     def node(self) -> Node:
@@ -147,17 +148,16 @@ class Tracker:
             return NodeState({name: family.assembled(told) for name, family in self._families.items()})
 
     def _refresh(self) -> None:
-        touched, self._store.touched = self._store.touched, set()
+        touched, self._store.touched = self._store.touched, {}
         for owner in touched:
+            service, slices = self._store.services.get(owner), self._store.slices(owner)
             for family in self._families.values():
-                family.merged.put(owner, self._contribution(owner, family.site))
+                found = NOTHING if service is None else self._contribution(service, slices, family.site)
+                family.merged.put(owner, found)
 
-    def _contribution(self, owner: Owner, site: Site) -> Contribution:
-        service = self._store.services.get(owner)
-        if service is None:
-            return NOTHING
+    def _contribution(self, service: Service, slices: Iterable[Slice], site: Site) -> Contribution:
         try:
-            return contribute(service, self._store.slices(owner), site)
+            return contribute(service, slices, site)
         except InvalidConfig as error:
             # No reader lets such a value through; if one does, it must not stop the others.
             told = Diagnostic(Code.INVALID_OBJECT, str(service.identity), error.field, str(error))
@@ -173,7 +173,9 @@ class _Family:
         self.device: Device = device_of(self.merged)
         self._state: State | None = None
         self._sets: dict[Role, Set] = {}
-        self._unbuilt, self._untaken = Log(), Log()
+        self._unbuilt = Log()
+        #: None where nobody took anything yet: then it is everything.
+        self._untaken: Log | None = None
         self._rules: tuple[frozenset[Role], frozenset[Drop]] | None = None
         self._health: tuple[HealthCheck, ...] | None = None
 
@@ -195,7 +197,8 @@ class _Family:
     def take(self) -> Changes:
         """What changed since the last time."""
         self._settle()
-        log, self._untaken = self._untaken, Log()
+        log = self.merged.everything() if self._untaken is None else self._untaken
+        self._untaken = Log()
         claims, there = self.merged.claims, self.merged.bound
         now = {key: claims[key].service if key in claims else None for key in log.services}
         moved = [(address, before) for address, before in log.addresses.items() if (address in there) != before]
@@ -217,7 +220,7 @@ class _Family:
             sets = self._state.sets
             self._sets = {role: sets[set_name(role, self.site.family)] for role in Role}
             self.device = self._state.devices[DEVICE]
-            self.merged.log, self._untaken = Log(), self.merged.everything()
+            self.merged.log = Log()
         elif log:
             self.merged.log = Log()
             for role, change in self._moved(log).items():
@@ -229,7 +232,8 @@ class _Family:
             if any((address in self.merged.bound) != before for address, before in log.addresses.items()):
                 self.device = device_of(self.merged)
             self._unbuilt.absorb(log)
-            self._untaken.absorb(log)
+            if self._untaken is not None:
+                self._untaken.absorb(log)
 
     def _moved(self, log: Log) -> dict[Role, tuple[list[str], list[str]]]:
         """The entries that came and went, by set."""
