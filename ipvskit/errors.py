@@ -1,4 +1,4 @@
-"""Every exception that ipvskit raises on purpose.
+"""Every exception that ipvskit raises on purpose, but for `ipvskit.kube.IptablesFailed`, which stands with what it is about.
 
 Knows: what can go wrong, in the user's words. Must not know: which errno of which command means what (`ipvskit.ipvs.refusals`).
 

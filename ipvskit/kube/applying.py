@@ -44,7 +44,7 @@ class SyncReport(Report):
 
     `loaded` are the families whose rules were loaded, `rule_errors` says why rules were not. `held_back` counts services and addresses that wait
     because a guard is missing. `flows` reports on UDP flows that no endpoint answers any more and were forgotten, None if there was nothing to look
-    for; `flow_error` says why that could not be done. `unserved` are health checks whose port could not be had.
+    for; `flow_error` says why that could not be done. `unserved` are health checks whose port could not be had; the next pass tries again.
     """
 
     full: bool
@@ -112,6 +112,7 @@ class SyncReport(Report):
             "last": self.last.to_dict(),
             "flows": flows,
             "flow_error": None if self.flow_error is None else str(self.flow_error),
+            "unserved": [str(each) for each in self.unserved],
             "requeue_after": self.requeue_after,
         }
 

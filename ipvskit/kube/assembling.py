@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FamilyState", "NodeState", "assemble", "device_of", "fresh_state", "joined_device"]
 
-_LARGEST = {Family.IPV4: "0.0.0.0/0", Family.IPV6: "::/0"}
-_DEFAULT_MAXELEM = 65536
-
 
 @dataclass(frozen=True)
 class FamilyState:
@@ -80,7 +77,8 @@ class FamilyState:
         """What the controller owns: the sets by name, kube-ipvs0 with all its addresses, and virtual services.
 
         Of these it owns all in the configuration's `owned_vips`, without `exclude_cidrs`, and beyond that those that the state names, one by one.
-        It takes a look at the kernel to tell what was made before (`ipvskit.kube.owning`); `Changes.scope` names what went since the last time.
+        What was made before and is wanted no more is not among them: the kernel's own sets tell (`ipvskit.kube.owning`). `Changes.scope` has what
+        went since the last time.
         """
         vips = owned_networks(self.site)
         keys: list[Any] = [DeviceKey(DEVICE)]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ipvskit.kernel import Kernel
     from ipvskit.kube.applying import SyncReport
     from ipvskit.kube.changes import NodeChanges
-    from ipvskit.kube.health import HealthCheck, HealthServers
+    from ipvskit.kube.health import HealthCheck, HealthServers, Unserved
     from ipvskit.kube.node import Node
     from ipvskit.model.address import Family
 
@@ -63,6 +63,7 @@ class Proxy:
         self._applying = Applying(kernel, self.tools, ledger)
         self._health: HealthServers | None = None
         self._checks: dict[Family, Iterable[HealthCheck]] = {}
+        self._unserved: tuple[Unserved, ...] = ()
         self._serves_health = health_checks
         #: Whether all was looked at and done, so that it is enough to look at what changed.
         self._whole = False
@@ -165,10 +166,15 @@ class Proxy:
         self._again = {each.service for each in report.draining} | report.failed_services
         self._whole = not report.failed_elsewhere
         self._checks |= checks
-        if self._serves_health and checks:
-            self._serve(report)
+        if self._serves_health:
+            if checks or self._unserved:
+                self._serve()
+            report.unserved = self._unserved
+            if self._health is not None:
+                # Balancers should look for another node while the guards of this one are not as they should be.
+                self._health.healthy = self._whole
 
-    def _serve(self, report: SyncReport) -> None:
+    def _serve(self) -> None:
         everything = [check for some in self._checks.values() for check in some]
         if self._health is None and everything:
             # A web server is a lot to import for nodes without such Services.
@@ -176,9 +182,7 @@ class Proxy:
 
             self._health = HealthServers(self._kernel.netns)
         if self._health is not None:
-            report.unserved = tuple(self._health.update(everything))
-            # Balancers should look for another node while the guards of this one are not as they should be.
-            self._health.healthy = self._whole
+            self._unserved = self._health.update(everything)
 
     @property
     def health(self) -> HealthServers | None:

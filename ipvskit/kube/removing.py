@@ -17,6 +17,7 @@ from ipvskit.engine.keys import DeviceKey
 from ipvskit.engine.report import ApplyReport
 from ipvskit.engine.scope import Scope
 from ipvskit.engine.state import State
+from ipvskit.ipvs.holding import HeldServices
 from ipvskit.kube.config import Config, Variant
 from ipvskit.kube.iptables_tool import Iptables, IptablesFailed, IptablesNotAvailable
 from ipvskit.kube.names import DEVICE, set_names
@@ -80,10 +81,9 @@ def plan_cleanup(snapshot: Snapshot, config: Config) -> tuple[Plan, Plan]:
     there = replace(snapshot, sets={}, set_status={}, leftovers=(), devices=mine)
     scope = Scope(keys=[*owned_services(snapshot, config), DeviceKey(DEVICE)])
     live = diff(there, State(), scope=scope).guard(1.0)
-    rest = replace(snapshot, services=type(snapshot)().services, devices={})
-    return live, diff(rest, State(), scope=Scope(sets=[name for family in Family for name in set_names(family)])).guard(
-        1.0
-    )
+    rest = replace(snapshot, services=HeldServices.of(()), devices={})
+    sets = Scope(sets=[name for family in Family for name in set_names(family)])
+    return live, diff(rest, State(), scope=sets).guard(1.0)
 
 
 def cleanup(

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import ipvskit as ik
+from ipvskit import kube
 from ipvskit.kube import HealthCheck, HealthServers, health_http
+from ipvskit.netns import NetNS
+from ipvskit.testing.fake import FakeKernel
+from ipvskit.testing.fake.iptables import FakeIptables
+from tests.unit.kube_cluster import endpoint, service, slice_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -298,3 +303,77 @@ def test_what_cannot_be(given: dict[str, Any], field: str) -> None:
     with pytest.raises(ik.InvalidConfig) as caught:
         HealthCheck(**{"namespace": "a", "name": "b", "port": 1, "local_endpoints": 0, **given})
     assert caught.value.field == field
+
+
+# --- of a node -------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tools() -> dict[ik.Family, FakeIptables]:
+    return {family: FakeIptables(family) for family in ik.Family}
+
+
+@pytest.fixture
+def proxy(namespace: TestNetNS, tools: dict[ik.Family, FakeIptables]) -> Iterator[kube.Proxy]:
+    """A node in memory, but for its sockets."""
+
+    class Node(FakeKernel):
+        def _open_netns(self, netns: object) -> NetNS:
+            return NetNS.of(namespace)
+
+    with Node() as kernel, kube.Proxy(kernel, kube.Node("n1"), iptables=tools.__getitem__) as made:
+        kernel.devices.add_addresses("eth0", ["172.18.0.2/16"]).raise_for_failures()
+        yield made
+
+
+def balanced(name: str, ip: str, port: int = 30100) -> dict[str, Any]:
+    more: dict[str, Any] = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": port}
+    return service(name, (ip,), ingress=["203.0.113.7"], **more)
+
+
+def test_a_port_that_cannot_be_had_is_told_and_tried_again(namespace: TestNetNS, proxy: kube.Proxy) -> None:
+    with namespace.socket(socket.AF_INET, socket.SOCK_STREAM) as somebody:
+        somebody.bind(("0.0.0.0", 30100))
+        somebody.listen()
+        proxy.tracker.resync([balanced("web", "10.96.0.10"), slice_of("web", endpoint("10.0.0.1", "n1"))])
+        told = "health check of default/web at 0.0.0.0:30100: Address already in use"
+        for _ in range(2):
+            report = proxy.sync()
+            assert [str(each) for each in report.unserved] == [told]
+            assert report.to_dict()["unserved"] == [told]
+            assert report.ok
+    assert proxy.sync().unserved == ()
+    assert ask(namespace)[0] == 200
+
+
+def test_two_services_with_one_port(namespace: TestNetNS, proxy: kube.Proxy) -> None:
+    two = [balanced("one", "10.96.0.10"), balanced("two", "10.96.0.11")]
+    proxy.tracker.resync([*two, slice_of("two", endpoint("10.0.0.1", "n1"))])
+    reasons = {each.reason for each in proxy.sync().unserved}
+    assert reasons == {"default/one has that port"}
+    status, _, body = ask(namespace)
+    assert (status, body["service"]["name"]) == (503, "one")
+    proxy.tracker.delete(two[0])
+    assert proxy.sync().unserved == ()
+    status, _, body = ask(namespace)
+    assert (status, body["service"]["name"]) == (200, "two")
+
+
+def test_a_node_without_its_guards_sends_balancers_away(
+    namespace: TestNetNS, proxy: kube.Proxy, tools: dict[ik.Family, FakeIptables]
+) -> None:
+    proxy.tracker.resync([balanced("web", "10.96.0.10"), slice_of("web", endpoint("10.0.0.1", "n1"))])
+    assert proxy.sync().ok
+    assert ask(namespace)[0] == 200
+    proxy.tracker.add(service("bad", ("10.96.0.11",), annotations={"ipvskit/scheduler": "nosuch"}))
+    assert proxy.sync().failures
+    assert ask(namespace)[0] == 200, "the guards are as they were"
+    tools[ik.Family.IPV4].broken = "no"
+    proxy.tracker.add(service("ext", ("10.96.0.12",), externalIPs=["203.0.113.1"]))
+    report = proxy.sync()
+    assert report.rule_errors
+    assert not report.full
+    assert ask(namespace)[0] == 503
+    tools[ik.Family.IPV4].broken = ""
+    proxy.sync()
+    assert ask(namespace)[0] == 200
