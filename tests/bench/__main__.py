@@ -23,7 +23,7 @@ def main() -> int:
     options = _parser().parse_args()
     cases = chosen(options.only)
     if options.inside is not None:
-        running.inside(options.only, "lab", options.inside)
+        running.inside(options.only, "lab", options.inside, options.room)
         return 0
     if options.list:
         print("\n".join(f"{case.name:<20} {case.where:<5} {case.title}" for case in cases))
@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="missed targets are an error")
     parser.add_argument("--list", action="store_true", help="name the cases and end")
     parser.add_argument("--inside", type=Path, metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument("--room", type=int, default=0, metavar="MB", help=argparse.SUPPRESS)
     return parser
 
 

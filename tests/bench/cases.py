@@ -107,20 +107,22 @@ class Case:
     where: Where
     targets: tuple[Target, ...]
     measure: Callable[[], Result]
+    #: Megabytes that its process takes, where that is more than guests have everywhere.
+    memory: int = 0
 
 
 _REGISTRY: dict[str, Case] = {}
 
 
 def case(
-    name: str, title: str, *, unit: str, where: Where, targets: tuple[Target, ...] = ()
+    name: str, title: str, *, unit: str, where: Where, targets: tuple[Target, ...] = (), memory: int = 0
 ) -> Callable[[Callable[[], Result]], Callable[[], Result]]:
     """Register the function below as a case."""
 
     def register(measure: Callable[[], Result]) -> Callable[[], Result]:
         if name in _REGISTRY:
             raise ValueError(f"two cases are called {name}")
-        _REGISTRY[name] = Case(name, title, unit, where, targets, measure)
+        _REGISTRY[name] = Case(name, title, unit, where, targets, measure, memory)
         return measure
 
     return register

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
+_MEMORY = 1000
+
 
 @contextmanager
 def _node(services: int) -> Iterator[kube.Proxy]:
@@ -55,7 +57,9 @@ def _from_nothing(services: int) -> dict[str, float]:
     return found
 
 
-@case("kube.node", "a node of 44,000 Services: from nothing, addresses included", unit="ms", where="lab")
+@case(
+    "kube.node", "a node of 44,000 Services: from nothing, addresses included", unit="ms", where="lab", memory=_MEMORY
+)
 def node() -> Result:
     whole, half = _from_nothing(SERVICES), _from_nothing(SERVICES // 2)
     notes = [f"{name}: {whole[name]:.1f} s, {whole[name] / half[name]:.2f} times half of them" for name in whole]
@@ -63,7 +67,12 @@ def node() -> Result:
 
 
 @case(
-    "kube.slice", "the same, one slice changed: from the event to a plan", unit="ms", where="lab", targets=(below(3),)
+    "kube.slice",
+    "the same, one slice changed: from the event to a plan",
+    unit="ms",
+    where="lab",
+    targets=(below(3),),
+    memory=_MEMORY,
 )
 def one_slice() -> Result:
     planned, applied = [], []
@@ -91,7 +100,13 @@ def one_slice() -> Result:
     return Result(min(planned) * 1e3, worst=max(planned) * 1e3, notes=notes)
 
 
-@case("kube.service", "the same, one Service more: from the event to the kernel", unit="ms", where="lab")
+@case(
+    "kube.service",
+    "the same, one Service more: from the event to the kernel",
+    unit="ms",
+    where="lab",
+    memory=_MEMORY,
+)
 def one_service() -> Result:
     took = []
     with _node(SERVICES - 8) as proxy:

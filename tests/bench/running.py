@@ -10,6 +10,7 @@ import subprocess
 import sys
 import traceback
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import environment
@@ -17,13 +18,14 @@ from tests.bench.cases import Result, chosen
 from tests.bench.floor import FOLDER, build
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.bench.cases import Case, Where
 
 __all__ = ["Run", "in_lab", "inside", "run_here"]
 
 _SECONDS = 1500
+#: A process in a guest takes a mapping of the host for nearly each of its pages; when there are no more, it stands still for ever.
+_MAPPINGS = Path("/proc/sys/vm/max_map_count")
+_PAGES_PER_MEGABYTE = 256
 
 
 @dataclass(slots=True)
@@ -47,9 +49,9 @@ def run_here(cases: list[Case]) -> Run:
     return run
 
 
-def inside(pattern: str, where: Where, path: Path) -> None:
-    """What runs in the guest: the cases for it, and the results into the file."""
-    run = run_here([case for case in chosen(pattern) if case.where == where])
+def inside(pattern: str, where: Where, path: Path, room: int) -> None:
+    """What runs in the guest: the cases for it that find so many megabytes enough, and the results into the file."""
+    run = run_here([case for case in chosen(pattern) if case.where == where and case.memory <= room])
     path.write_text(json.dumps(asdict(run)))
 
 
@@ -58,18 +60,30 @@ def in_lab(pattern: str, kernel: str, memory: str) -> tuple[Run, str]:
     build()
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / "lab.json"
+    room = int(_MAPPINGS.read_text()) // _PAGES_PER_MEGABYTE
     trouble = ""
     for attempt in (kernel, "auto"):
         path.unlink(missing_ok=True)
         guest = ["run", "--kernel", attempt, "--timeout", str(_SECONDS), "--memory", memory]
-        work = [sys.executable, "-m", "tests.bench", "--only", pattern, "--inside", str(path)]
+        work = [sys.executable, "-m", "tests.bench", "--only", pattern, "--inside", str(path), "--room", str(room)]
         status = subprocess.run([sys.executable, "-m", "tests.lab", *guest, "--", *work], check=False).returncode
         if path.exists():
-            return _loaded(json.loads(path.read_text())), trouble
+            run = _loaded(json.loads(path.read_text()))
+            run.errors |= _too_large(pattern, room)
+            return run, trouble
         if status != 125 or attempt == "auto":
             raise RuntimeError(f"the guest with kernel {attempt} ended with status {status} and left no results")
         trouble = f"kernel {attempt} could not be had; ran on another one"
     raise AssertionError
+
+
+def _too_large(pattern: str, room: int) -> dict[str, str]:
+    return {
+        case.name: f"a process in a guest has {room} MB here, this takes {case.memory} MB: "
+        f"sysctl vm.max_map_count={case.memory * _PAGES_PER_MEGABYTE}"
+        for case in chosen(pattern)
+        if case.where == "lab" and case.memory > room
+    }
 
 
 def _loaded(data: dict[str, Any]) -> Run:
