@@ -12,7 +12,7 @@ from ipvskit.errors import ClosedError
 from ipvskit.netns import NetNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from ipvskit.conntrack.backend import ConntrackBackend
@@ -166,18 +166,25 @@ class Kernel:
 
         return take(self, only, ledger)
 
-    def apply(self, plan: Plan, *, on_error: OnError = "continue", ledger: Ledger | None = None) -> ApplyReport:
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        on_error: OnError = "continue",
+        ledger: Ledger | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ApplyReport:
         """Make the changes of a plan, in its order; it is the only thing of the engine that changes anything.
 
         First, what the plan touches is read again: StalePlan is raised, and nothing done, if anything is neither as the plan saw it nor as the plan
         wants it. Then nothing is raised for a change that fails: the report has one outcome for each (`raise_for_failures()`). With `on_error`
         "stop" nothing is tried behind the first failure, and every change costs a system call of its own. It never waits for connections: the report
-        says what drains, and when to come back. A `ledger` notes what the plan makes and deletes. Raises GuardRefused for a plan from an empty state
-        that no guard has passed.
+        says what drains, and when to come back. A `ledger` notes what the plan makes and deletes. `progress` is called now and then with the number
+        of objects that are done with, and that of all. Raises GuardRefused for a plan from an empty state that no guard has passed.
         """
         from ipvskit.engine.apply import apply
 
-        return apply(self, plan, on_error=on_error, ledger=ledger)
+        return apply(self, plan, on_error=on_error, ledger=ledger, progress=progress)
 
     def close(self) -> None:
         """Close sockets and let go of the namespace. Closing twice does nothing."""

@@ -49,8 +49,8 @@ def run(options: argparse.Namespace) -> int:
             plan = _allowed(plan, options)
         elif plan:
             plan = _without_asking(plan, options)
-        with Progress(f"applying {len(plan)} changes"):
-            report = kernel.apply(plan, ledger=planning.ledger)
+        with Progress(f"applying {len(plan)} changes") as shown:
+            report = kernel.apply(plan, ledger=planning.ledger, progress=shown.reached)
         back = None
         if not report.ok and options.rollback_on_failure:
             from ipvskit.engine.reconcile import go_back

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ipvskit.cli.common import read_state
 from ipvskit.cli.main import DONE
+from ipvskit.cli.progress import Progress
 from ipvskit.cli.writing import configure_writing, write_contents
 
 if TYPE_CHECKING:
@@ -29,5 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write it; returns the exit status."""
-    write_contents(read_state(options.file).contents(), options)
+    with Progress("reading"):
+        contents = read_state(options.file).contents()
+    write_contents(contents, options)
     return DONE

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipvskit.cli.common import netns_of
 from ipvskit.cli.main import DONE, ERROR, PENDING
+from ipvskit.cli.progress import Progress
 
 if TYPE_CHECKING:
     import argparse
@@ -87,7 +88,8 @@ def _config(options: argparse.Namespace) -> Config:
 def _given(options: argparse.Namespace) -> tuple[list[Any], Node]:
     from ipvskit.kube.files import read_node, read_objects
 
-    return read_objects(options.file), read_node(options.node)
+    with Progress("reading"):
+        return read_objects(options.file), read_node(options.node)
 
 
 def _print(text: str) -> None:
@@ -107,7 +109,8 @@ def _state(options: argparse.Namespace) -> int:
     from ipvskit.kube.translation import translate
 
     objects, node = _given(options)
-    found = translate(objects, node, _config(options))
+    with Progress("translating"):
+        found = translate(objects, node, _config(options))
     for piece in write_json_pieces(found.state.contents(), beside(found)):
         sys.stdout.write(piece)
     return DONE
@@ -147,7 +150,8 @@ def _proxy(options: argparse.Namespace, use: Callable[[Proxy], int]) -> int:
         Kernel(netns_of(options)) as kernel,
         Proxy(kernel, node, _config(options), ledger=ledger, health_checks=False) as proxy,
     ):
-        proxy.tracker.resync(objects)
+        with Progress("translating"):
+            proxy.tracker.resync(objects)
         status = use(proxy)
         _tell(proxy.tracker.states().diagnostics)
     return status
@@ -155,7 +159,8 @@ def _proxy(options: argparse.Namespace, use: Callable[[Proxy], int]) -> int:
 
 def _plan(options: argparse.Namespace) -> int:
     def use(proxy: Proxy) -> int:
-        plan = proxy.plan().guard(options.max_deletes)
+        with Progress("reading"):
+            plan = proxy.plan().guard(options.max_deletes)
         _print(json.dumps(plan.to_dict(), indent=2) if options.json else str(plan))
         return PENDING if plan else DONE
 
@@ -164,7 +169,8 @@ def _plan(options: argparse.Namespace) -> int:
 
 def _apply(options: argparse.Namespace) -> int:
     def use(proxy: Proxy) -> int:
-        report = proxy.sync(max_deletes=options.max_deletes)
+        with Progress("applying"):
+            report = proxy.sync(max_deletes=options.max_deletes)
         _print(json.dumps(report.to_dict(), indent=2) if options.json else str(report))
         for one in report.draining if not options.json else ():
             _print(f"draining: {one}")

@@ -51,6 +51,10 @@ class Progress:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
+    def reached(self, done: int, total: int) -> None:
+        """So many are done, of so many."""
+        self.part = done / total if total else None
+
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
             self._thread = threading.Thread(target=self._draw, daemon=True)

@@ -19,6 +19,7 @@ from ipvskit.engine.changes import LAZY, segments_of
 from ipvskit.engine.keys import AddressKey, DeviceKey, RealKey, ServiceKey, SetKey
 from ipvskit.engine.order import phase
 from ipvskit.engine.plan import Action, Plan
+from ipvskit.engine.progress import PORTION, Counter, portions, weight
 from ipvskit.engine.service_segment import ServiceSegment
 from ipvskit.engine.stale import check_stale
 from ipvskit.engine.verdicts import Verdicts
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from ipvskit.engine.handle import Handle
     from ipvskit.engine.ledger import Ledger
+    from ipvskit.engine.progress import Tell
     from ipvskit.engine.real_segment import RealSegment
     from ipvskit.engine.report import ApplyReport
     from ipvskit.engine.verdicts import Work
@@ -38,7 +40,14 @@ __all__ = ["apply"]
 OnError = Literal["continue", "stop"]
 
 
-def apply(kernel: Handle, plan: Plan, *, on_error: OnError = "continue", ledger: Ledger | None = None) -> ApplyReport:
+def apply(
+    kernel: Handle,
+    plan: Plan,
+    *,
+    on_error: OnError = "continue",
+    ledger: Ledger | None = None,
+    progress: Tell | None = None,
+) -> ApplyReport:
     """See `Kernel.apply`."""
     if not isinstance(plan, Plan):
         raise InvalidConfig("plan", plan, "a Plan, as diff() makes it")
@@ -51,7 +60,7 @@ def apply(kernel: Handle, plan: Plan, *, on_error: OnError = "continue", ledger:
     if ledger is not None:
         ledger.recall(kernel.draining)
     verdicts = Verdicts(plan, stop=on_error == "stop")
-    applying = _Applying(kernel, plan, verdicts)
+    applying = _Applying(kernel, plan, verdicts, Counter(plan, progress))
     if ledger is not None:
         ledger.begin(plan, kernel.draining)
     try:
@@ -69,8 +78,8 @@ def apply(kernel: Handle, plan: Plan, *, on_error: OnError = "continue", ledger:
 
 
 class _Applying:
-    def __init__(self, kernel: Handle, plan: Plan, verdicts: Verdicts) -> None:
-        self._kernel, self._plan, self._verdicts = kernel, plan, verdicts
+    def __init__(self, kernel: Handle, plan: Plan, verdicts: Verdicts, counter: Counter) -> None:
+        self._kernel, self._plan, self._verdicts, self._counter = kernel, plan, verdicts, counter
         self._drainer = Drainer(kernel, plan, verdicts, time.time())
         self._drainer.remember()
 
@@ -79,6 +88,7 @@ class _Applying:
         for start, segment in segments_of(self._plan.changes):
             if isinstance(segment, LAZY):
                 self._work(range(start, start + len(segment)), partial(self._rows, segment, start))
+                self._counter.passed(segment)
                 continue
             changes = sorted(enumerate(segment, start), key=lambda each: phase(each[1]))
             for _, group in groupby(changes, key=lambda each: phase(each[1])):
@@ -99,18 +109,34 @@ class _Applying:
 
     def _rows(self, segment: RealSegment | ServiceSegment, start: int) -> None:
         if isinstance(segment, ServiceSegment):
-            apply_new_services(self._kernel, segment, start, self._verdicts)
+            self._new_services(segment, start)
         elif self._verdicts.stop:
             # One by one, so that nothing is on its way behind a failure.
             apply_reals(self._kernel, list(enumerate(segment, start)), self._verdicts)
         else:
-            apply_rows(self._kernel, segment, start, self._verdicts)
+            apply_rows(self._kernel, segment, start, self._verdicts, self._counter.beyond)
+
+    def _new_services(self, segment: ServiceSegment, start: int) -> None:
+        objects = 0
+        for at in range(0, len(segment), PORTION):
+            if self._verdicts.stopped:
+                return
+            some = ServiceSegment(segment.action, segment.packed[at : at + PORTION])
+            apply_new_services(self._kernel, some, start + at, self._verdicts)
+            objects += weight(some)
+            self._counter.beyond(objects)
 
     def _changes(self, work: list[Work]) -> None:
         self._refused(work)
-        work = self._verdicts.open(work)
-        if work and not self._verdicts.stopped:
-            self._executor(work)(work)
+        opened = self._verdicts.open(work)
+        if len(opened) < len(work):
+            places = {place for place, _ in opened}
+            self._counter.passed([change for place, change in work if place not in places])
+        for some in portions(opened) if opened else ():
+            if self._verdicts.stopped:
+                return
+            self._executor(some)(some)
+            self._counter.passed([change for _, change in some])
 
     def _refused(self, work: list[Work]) -> None:
         for place, change in work:

@@ -65,9 +65,16 @@ def apply_reals(kernel: Handle, work: Sequence[Work], verdicts: Verdicts) -> Non
     run_operations(kernel, work, verdicts, make[work[0][1].action])
 
 
-def apply_rows(kernel: Handle, segment: RealSegment, start: int, verdicts: Verdicts) -> None:
-    """Make changes of real servers from rows; `start` is the place of the first one."""
-    report = kernel.ipvs.bulk_packed(len(segment), segment.requests, segment.operation)
+def apply_rows(
+    kernel: Handle, segment: RealSegment, start: int, verdicts: Verdicts, tell: Callable[[int], None]
+) -> None:
+    """Make changes of real servers from rows; `start` is the place of the first one, `tell` hears how many are done."""
+
+    def requests(begin: int, end: int) -> bytes:
+        tell(begin)
+        return segment.requests(begin, end)
+
+    report = kernel.ipvs.bulk_packed(len(segment), requests, segment.operation)
     _settle(kernel, _Placed(segment, start), report, verdicts)
 
 
