@@ -73,6 +73,10 @@ build/.docs: $(READY)
 docs: build/.docs ## the documentation in build/docs; warnings are errors
 	$(RUN) -m sphinx -q -W --keep-going -b html docs build/docs
 
+pictures: $(READY) ## take the pictures in docs/pictures anew, on a kernel with IPVS
+	$(VENV)/bin/pip install --quiet --group pictures
+	$(RUN) -m tests.where $(RUN) -m tests.pictures
+
 wheel: $(READY) ## one abi3 wheel in dist/
 	$(VENV)/bin/pip wheel --quiet --no-deps --wheel-dir dist .
 	sh tests/check_wheel.sh
@@ -80,4 +84,4 @@ wheel: $(READY) ## one abi3 wheel in dist/
 clean: ## remove what was built, the virtual environment too
 	rm -rf build dist $(VENV) *.egg-info ipvskit/_core*.so ipvskit/_core.c
 
-.PHONY: help setup demo test test-here test-kernel test-kube test-kernels nightly test-asan fuzz lint bench docs wheel clean
+.PHONY: help setup demo test test-here test-kernel test-kube test-kernels nightly test-asan fuzz lint bench docs pictures wheel clean

@@ -41,16 +41,18 @@ Line = tuple[Span, ...]
 
 
 class Glyphs(NamedTuple):
-    """Characters that not every terminal has: heights of which the first is for 0, a cut, closed and open."""
+    """Characters that not every terminal has: heights of which the first is for 0, a cut, closed and open, highest or lowest first."""
 
     heights: str
     cut: str
     closed: str
     open: str
+    highest: str
+    lowest: str
 
 
-UNICODE = Glyphs("▁▂▃▄▅▆▇█", "…", "▸", "▾")
-ASCII = Glyphs("_.:-=+*#", "~", "+", "-")
+UNICODE = Glyphs("▁▂▃▄▅▆▇█", "…", "▸", "▾", "↓", "↑")
+ASCII = Glyphs("_.:-=+*#", "~", "+", "-", "v", "^")
 
 
 class _Column(NamedTuple):
@@ -160,7 +162,7 @@ def _cell(row: Row, column: str) -> str:
 
 
 def _header(view: View, plan: _Plan, glyphs: Glyphs) -> Line:
-    mark = "^" if view.reverse is not (view.sort == "name") else "v"
+    mark = glyphs.lowest if view.reverse is not (view.sort == "name") else glyphs.highest
     name = _fit(_NAME_TITLE + (f" {mark}" if view.sort == "name" else ""), plan.name, glyphs)
     spans = [Span(name, Style.SORTED if view.sort == "name" else Style.HEADER)]
     for column in plan.columns:

@@ -214,7 +214,7 @@ def test_a_wide_terminal_has_all_columns() -> None:
         "ipvskit top  12:00:00  every 2 s  3 services, 5 real servers",
         "110 active, 220 inactive, 80 connections/s, packets/s 160 in, 240 out, bytes/s 8000 in, 16.0K out",
         "filter: 192.0.2.10  (escape forgets it)",
-        "SERVICE / REAL SERVER  HOW           WEIGHT  ACTIVE   INACT vCONN/S  PKT/S IN  PKT/S OUT  B/S IN  B/S OUT"
+        "SERVICE / REAL SERVER  HOW           WEIGHT  ACTIVE   INACT ↓CONN/S  PKT/S IN  PKT/S OUT  B/S IN  B/S OUT"
         + "LAST MINUTE".rjust(35),
         "▾ 192.0.2.10:80/tcp    wlc                       60     120      60       120        180    6000    12.0K" + "▅██".rjust(35),
         "    10.0.0.2:80        masquerade         1      40      80      40        80        120    4000     8000" + "▅██".rjust(35),
