@@ -74,7 +74,7 @@ static enum ik_fault_code check_part(const struct ik_shape *shape, struct ik_ele
     case IK_PART_MAC:
         return check_mac(shape, element);
     case IK_PART_INTERFACE:
-        return fits_name(element->name, IK_INTERFACE) ? IK_FAULT_NONE : IK_FAULT_INTERFACE;
+        return fits_name(element->name, IK_INTERFACE) || (element->physdev && element->name[0] == 0) ? IK_FAULT_NONE : IK_FAULT_INTERFACE;
     case IK_PART_SET:
         return fits_name(element->name, IK_NAME) ? IK_FAULT_NONE : IK_FAULT_SET_NAME;
     default:

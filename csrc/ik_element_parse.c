@@ -38,6 +38,9 @@ static int parse_interface(const struct ik_parser *parser, struct ik_text piece)
         parser->out->physdev = 1;
         name.at += sizeof(mark) - 1;
         name.length -= sizeof(mark) - 1;
+        if (name.length == 0) {
+            return 0; /* the kernel takes that */
+        }
     }
     return ik_read_name(name, IK_INTERFACE - 1, parser->out->name) ? 0 : ik_refuse(parser, name, IK_FAULT_INTERFACE);
 }

@@ -110,14 +110,14 @@ static int add_set(struct ik_ipset_listing *listing, const struct ik_ipset_set *
     return listed->elements == NULL ? -ENOMEM : 0;
 }
 
-/* What the attributes by themselves do not tell: an address has so many bits, names are not empty, those of interfaces are shorter than others. */
+/* What the attributes by themselves do not tell: an address has so many bits, names are not empty but behind physdev, those of interfaces are short. */
 static bool makes_sense(const struct ik_shape *shape, const struct ik_element *element)
 {
     const unsigned bits = shape->family == AF_INET6 ? 128 : 32;
     const bool interface = ik_shape_has(shape, IK_PART_INTERFACE);
 
     return element->prefix[0] <= bits && element->prefix[1] <= bits && (!interface || element->name[IK_INTERFACE - 1] == 0) &&
-           (element->name[0] != 0 || !(interface || ik_shape_has(shape, IK_PART_SET)));
+           (element->name[0] != 0 || (interface ? element->physdev != 0 : !ik_shape_has(shape, IK_PART_SET)));
 }
 
 /* Now its options are known, and with them the room that each of the others takes. */

@@ -5,7 +5,6 @@ Knows: standard error, the terminal's width. Must not know: what takes so long.
 
 from __future__ import annotations
 
-import shutil
 import sys
 import threading
 import time
@@ -71,6 +70,8 @@ class Progress:
     def _draw(self) -> None:
         if self._ended.wait(PATIENCE):
             return
+        import shutil
+
         while True:
             # Asked every time: a terminal may be made wider.
             width = shutil.get_terminal_size().columns

@@ -10,7 +10,7 @@ an abstract socket of the same name there, which the kernel closes when it dies.
 from __future__ import annotations
 
 import errno
-import secrets
+import os
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -104,7 +104,7 @@ class Replacing:
     @contextmanager
     def _temporary(self) -> Iterator[str]:
         while True:
-            name = TEMPORARY + secrets.token_hex(4)
+            name = TEMPORARY + os.urandom(4).hex()
             owner = self._own(name)
             if owner is not None:
                 break

@@ -6,7 +6,6 @@ Knows: which module and which capability IPVS wants. Must not know: requests.
 from __future__ import annotations
 
 import errno
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipvskit.errors import IPVSNotAvailable, PermissionDenied
@@ -18,10 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["ipvs_not_available", "load_ipvs", "permission_denied"]
 
 CAP_NET_ADMIN = 12
-_LOADER = Path("/proc/sys/kernel/modprobe")
+_LOADER = "/proc/sys/kernel/modprobe"
 _LOADER_TIMEOUT = 30.0  # seconds
-_USER_NAMESPACE = Path("/proc/self/uid_map")
-_STATUS = Path("/proc/self/status")
+_USER_NAMESPACE = "/proc/self/uid_map"
+_STATUS = "/proc/self/status"
 
 
 def load_ipvs() -> bool:

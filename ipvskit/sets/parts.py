@@ -267,12 +267,14 @@ class MAC:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """The name of a network interface, 1 to 15 bytes; `physdev` means the port of a bridge. Raises InvalidConfig."""
+    """The name of a network interface, 1 to 15 bytes; `physdev` means the port of a bridge, whose name may be empty, too. Raises InvalidConfig."""
 
     name: str
     physdev: bool = False
 
     def __post_init__(self) -> None:
+        if self.physdev and self.name == "":
+            return
         check_word("interface", self.name, MAX_INTERFACE)
         if "," in self.name or self.name.startswith("physdev:"):
             raise InvalidConfig("interface", self.name, "a name without a comma; physdev=True says physdev:")

@@ -578,6 +578,13 @@ add f 1.1.1.0/24,1234567890123456
 add f 1.2.1.0/24,123456789012345
 add f 1.1.1.0-1.1.1.9,eth1
 add f 0.0.0.0/0,eth0
+add f 1.3.1.0/24,physdev:
+add f 1.3.1.0/24,physdev:
+add f 1.3.2.0/24,physdev: wildcard
+add f 1.3.1.0/24,
+test f 1.3.1.1,physdev:
+del f 1.3.1.0/24,physdev:
+del f 1.3.1.0/24,physdev:
 test f 1.1.1.1,eth0
 test f 1.1.1.1,physdev:eth0
 test f 1.1.1.1/24,eth0 nomatch

@@ -224,7 +224,9 @@ def _mac() -> Text:
 
 
 def _interface() -> Text:
-    return st.tuples(st.sampled_from(("", "", "physdev:")), st.sampled_from(_INTERFACES)).map("".join)
+    return st.tuples(st.sampled_from(("", "", "physdev:")), st.sampled_from(_INTERFACES)).map("".join) | st.just(
+        "physdev:"
+    )
 
 
 def _part(of: Set, place: int, part: Part, ranged: list[bool]) -> Text:
@@ -309,7 +311,7 @@ _WRONG_TEXTS: dict[Part, Sequence[str]] = {
     Part.NUMBER: ("70000", "0-65535", "0", "65535", "-1"),
     Part.MARK: ("4294967296", "-1", "x"),
     Part.MAC: ("00:00:00:00:00:00", "02:00:00:00:00"),
-    Part.INTERFACE: ("sixteen-bytes-xx", "physdev:"),
+    Part.INTERFACE: ("sixteen-bytes-xx", "physdev:sixteen-bytes-xx", ""),
     Part.SET: ("nosuchset", "s", "x" * 32),
 }  # fmt: skip
 

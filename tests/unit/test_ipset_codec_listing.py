@@ -231,6 +231,12 @@ def test_flags() -> None:
     ]
 
 
+def test_a_port_of_a_bridge_without_a_name() -> None:
+    flagged: Fields = {"ip": "10.0.0.0", "cidr": 8, "iface": "", "cadt_flags": 2}
+    ((_, table),) = sets_of(listed("s", "hash:net,iface", {}, flagged))
+    assert lines(table) == ["10.0.0.0/8,physdev:"]
+
+
 def test_an_element_count_that_is_not_true() -> None:
     for count in (0, 1, 3, 100_000, 2**32 - 1):
         ((_, table),) = sets_of(listed("s", "hash:ip", {"elements": count}, {"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}))
