@@ -33,7 +33,7 @@ build_module() {
 # Python itself is not instrumented, so the libraries must be there before it; its own allocator would hide over-reads, and it leaks on purpose.
 instrumented() {
     libraries="$("$compiler" -print-file-name=libasan.so) $("$compiler" -print-file-name=libubsan.so)"
-    LD_PRELOAD=$libraries PYTHONMALLOC=malloc \
+    LD_PRELOAD=$libraries PYTHONMALLOC=malloc IPVSKIT_INSTRUMENTED=1 \
         ASAN_OPTIONS=detect_leaks=0:strict_string_checks=1:detect_stack_use_after_return=1:abort_on_error=1:log_path=$out/report \
         UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$out/report PYTHONSAFEPATH=1 PYTHONPATH="$out/site:$root" "$@"
 }
