@@ -59,7 +59,7 @@ REFUSED: list[tuple[Any, str, str]] = [
     (lambda: MAC("02-00-00-00-00-01"), "mac", "02:00:00:00:00:01"),
     (lambda: MAC(b"12345"), "mac", "02:00:00:00:00:01"),
     (lambda: Interface(""), "interface", "1 to 15"),
-    (lambda: Interface(None, physdev=True), "interface", "1 to 15"),
+    (lambda: Interface(None, physdev=True), "interface", "1 to 15"),  # type: ignore[arg-type]
     (lambda: Interface("a" * 16, physdev=True), "interface", "1 to 15"),
     (lambda: Interface("a" * 16), "interface", "1 to 15"),
     (lambda: Interface("a,b"), "interface", "comma"),
