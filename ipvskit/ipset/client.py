@@ -17,7 +17,7 @@ from ipvskit.errors import (
     SetReferenced,
     SetTypeNotAvailable,
 )
-from ipvskit.ipset import bulk, commands, making, replacing
+from ipvskit.ipset import commands, making, replacing
 from ipvskit.ipset.asking import Asking, known_type
 from ipvskit.ipset.commands import Command, held
 from ipvskit.ipset.listing import listed, set_of
@@ -31,6 +31,7 @@ from ipvskit.sets.elements import Elements, entry_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator
 
+    from ipvskit.ipset import bulk
     from ipvskit.ipset.replacing import Own
     from ipvskit.ipset.report import EntriesReport, RestoreReport
     from ipvskit.ipset.transport import Transport
@@ -398,4 +399,7 @@ class Ipset:
         def as_held() -> Set:
             return self.set_status(name).set
 
-        return bulk.Bulk(self._asking, command, name, kind, family, exist=exist, on_error=on_error, held=as_held)
+        # A command that only looks at sets does not pay for it.
+        from ipvskit.ipset.bulk import Bulk
+
+        return Bulk(self._asking, command, name, kind, family, exist=exist, on_error=on_error, held=as_held)
