@@ -146,7 +146,7 @@ class Devices:
     ) -> AddressReport:
         """Add addresses to a device, in few system calls; what it has already is as it was.
 
-        IPv6 addresses are usable at once (no duplicate address detection). With `on_error` "stop", nothing is tried behind the first failure,
+        IPv6 addresses are not kept from use by duplicate address detection. With `on_error` "stop", nothing is tried behind the first failure,
         and each address costs a system call. Raises InterfaceNotFound.
         """
         parsed, change = self._change(name, addresses, on_error)

@@ -173,6 +173,7 @@ def with_others(device: Device, snapshot: Snapshot, config: Config) -> Device:
 def _of_others(snapshot: Snapshot, config: Config) -> list[DeviceAddress]:
     versions = {6 if family is Family.IPV6 else 4 for family in config.families}
     held = snapshot.devices.get(DEVICE)
-    addresses = () if held is None else held.addresses
+    # All families are looked after, mostly, and there may be tens of thousands of addresses.
+    addresses = () if held is None or len(versions) == len(Family) else held.addresses
     link_local = (one for one in addresses if not (one.version == 6 and one.is_link_local))
     return [one for one in link_local if one.version not in versions]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+import socket
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ import ipvskit as ik
 from ipvskit import kube
 from tests.lab import rules
 from tests.lab.node import POD_NETWORKS, cluster
+from tests.lab.site import eventually
 from tests.lab.web import Visitor, WebServers
 from tests.unit.kube_cluster import endpoint, port, service, slice_of
 
@@ -135,7 +137,21 @@ class KubeSite:
         )
         self.proxy.tracker.add(made)
         self.change(served, *pods)
+        if version == 6:
+            bound = {served.cluster_address: True, served.external_address: external, served.balanced_address: balanced}
+            for address in (address for address, there in bound.items() if there):
+                # The kernel adds the routes of IPv6 addresses in the background.
+                eventually(lambda address=address: self._is_local(address), True)  # type: ignore[misc]
         return served
+
+    def _is_local(self, address: str) -> bool:
+        """Whether the node takes it for its own."""
+        with self.cluster.node.netns.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asking:
+            try:
+                asking.connect((address, 9))
+            except OSError:
+                return False
+            return bool(asking.getsockname()[0] == address)
 
     @staticmethod
     def _named(number: int, version: int, protocol: str) -> Served:
