@@ -38,7 +38,7 @@ test-here: $(READY) ## the tests that any kernel can run
 	$(RUN) -m pytest tests -m "not ipvs and not thorough" -q
 
 test-kernel: $(READY) ## the tests that need IPVS or types of sets: on this kernel if it has IPVS, else in a guest
-	$(RUN) -m tests.where $(RUN) -m pytest tests/kernel $(KERNEL) --ignore-glob='*kube*' --ignore-glob='*cli_ipset.py' -q -p no:cacheprovider
+	$(RUN) -m tests.where $(RUN) -m pytest tests/kernel $(KERNEL) --ignore-glob='*/test_kube*' --ignore-glob='*/test_cli_ipset.py' -q -p no:cacheprovider
 
 test-kube: $(READY) ## the tests of nodes with Kubernetes Services, which need IPVS and iptables
 	$(RUN) -m tests.where --iptables $(RUN) -m pytest $(KUBE) $(KERNEL) -q -p no:cacheprovider

@@ -19,7 +19,7 @@ from ipvskit.engine.changes import LAZY, segments_of
 from ipvskit.engine.keys import AddressKey, DeviceKey, RealKey, ServiceKey, SetKey
 from ipvskit.engine.order import phase
 from ipvskit.engine.plan import Action, Plan
-from ipvskit.engine.progress import PORTION, Counter, portions, weight
+from ipvskit.engine.progress import PORTION, Counter, portions
 from ipvskit.engine.service_segment import ServiceSegment
 from ipvskit.engine.stale import check_stale
 from ipvskit.engine.verdicts import Verdicts
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ipvskit.engine.handle import Handle
     from ipvskit.engine.ledger import Ledger
+    from ipvskit.engine.plan import Change
     from ipvskit.engine.progress import Tell
     from ipvskit.engine.real_segment import RealSegment
     from ipvskit.engine.report import ApplyReport
@@ -87,16 +88,15 @@ class _Applying:
         """Work the plan off, phase by phase."""
         for start, segment in segments_of(self._plan.changes):
             if isinstance(segment, LAZY):
-                self._work(range(start, start + len(segment)), partial(self._rows, segment, start))
-                self._counter.passed(segment)
+                self._work(range(start, start + len(segment)), segment, partial(self._rows, segment, start))
                 continue
             changes = sorted(enumerate(segment, start), key=lambda each: phase(each[1]))
             for _, group in groupby(changes, key=lambda each: phase(each[1])):
                 work = list(group)
-                self._work([place for place, _ in work], partial(self._changes, work))
+                self._work([place for place, _ in work], [one for _, one in work], partial(self._changes, work))
         self._drainer.finish()
 
-    def _work(self, places: Sequence[int], make: Callable[[], None]) -> None:
+    def _work(self, places: Sequence[int], changes: Sequence[Change], make: Callable[[], None]) -> None:
         if self._verdicts.stopped:
             return
         try:
@@ -106,6 +106,7 @@ class _Applying:
             for place in places:
                 if self._verdicts.status(place) is None:
                     self._verdicts.failed(place, error)
+        self._counter.part(changes)
 
     def _rows(self, segment: RealSegment | ServiceSegment, start: int) -> None:
         if isinstance(segment, ServiceSegment):
@@ -114,29 +115,23 @@ class _Applying:
             # One by one, so that nothing is on its way behind a failure.
             apply_reals(self._kernel, list(enumerate(segment, start)), self._verdicts)
         else:
-            apply_rows(self._kernel, segment, start, self._verdicts, self._counter.beyond)
+            apply_rows(self._kernel, segment, start, self._verdicts, self._counter.reached)
 
     def _new_services(self, segment: ServiceSegment, start: int) -> None:
-        objects = 0
         for at in range(0, len(segment), PORTION):
             if self._verdicts.stopped:
                 return
             some = ServiceSegment(segment.action, segment.packed[at : at + PORTION])
             apply_new_services(self._kernel, some, start + at, self._verdicts)
-            objects += weight(some)
-            self._counter.beyond(objects)
+            self._counter.some(some)
 
     def _changes(self, work: list[Work]) -> None:
         self._refused(work)
-        opened = self._verdicts.open(work)
-        if len(opened) < len(work):
-            places = {place for place, _ in opened}
-            self._counter.passed([change for place, change in work if place not in places])
-        for some in portions(opened) if opened else ():
+        for some in portions(self._verdicts.open(work)):
             if self._verdicts.stopped:
                 return
             self._executor(some)(some)
-            self._counter.passed([change for _, change in some])
+            self._counter.some([change for _, change in some])
 
     def _refused(self, work: list[Work]) -> None:
         for place, change in work:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ipvskit.engine.plan import Change, Plan
     from ipvskit.engine.verdicts import Work
 
-__all__ = ["PORTION", "Counter", "Tell", "portions", "weight"]
+__all__ = ["PORTION", "Counter", "Tell", "portions"]
 
 #: Told how many objects are done, of how many.
 Tell = Callable[[int, int], None]
@@ -35,22 +35,29 @@ class Counter:
 
     def __init__(self, plan: Plan, tell: Tell | None) -> None:
         self._tell = tell
-        self._done = 0
+        #: Objects of the parts of the plan that were worked off, and of the part at hand.
+        self._done = self._of_part = 0
         self._total = 0
         if tell is not None:
             self._total = sum(weight(segment) for _, segment in segments_of(plan.changes))
             tell(0, self._total)
 
-    def beyond(self, objects: int) -> None:
-        """So many are done beyond those that have passed."""
+    def reached(self, objects: int) -> None:
+        """So many of the part at hand are done."""
         if self._tell is not None:
-            self._tell(min(self._done + objects, self._total), self._total)
+            self._of_part = objects
+            self._tell(self._done + objects, self._total)
 
-    def passed(self, changes: Sequence[Change]) -> None:
-        """These are done with, whatever came of them."""
+    def some(self, changes: Sequence[Change]) -> None:
+        """These of the part at hand are done, too."""
+        if self._tell is not None:
+            self.reached(self._of_part + weight(changes))
+
+    def part(self, changes: Sequence[Change]) -> None:
+        """The part at hand was these changes, and is done with, whatever came of them."""
         if self._tell is not None:
             self._done += weight(changes)
-            self.beyond(0)
+            self.reached(0)
 
 
 def weight(changes: Sequence[Change]) -> int:
@@ -81,6 +88,8 @@ def _weight(change: Change) -> int:
 
 def portions(work: list[Work]) -> Iterator[list[Work]]:
     """Changes of one phase, apart where they may be made one after the other just as well."""
+    if not work:
+        return
     key, action = work[0][1].key, work[0][1].action
     size = len(work)
     if isinstance(key, SetKey | DeviceKey):

@@ -12,6 +12,7 @@ import errno
 import itertools
 import socket
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +142,7 @@ class KubeSite:
             bound = {served.cluster_address: True, served.external_address: external, served.balanced_address: balanced}
             for address in (address for address, there in bound.items() if there):
                 # The kernel adds the routes of IPv6 addresses in the background.
-                eventually(lambda address=address: self._is_local(address), True)  # type: ignore[misc]
+                eventually(partial(self._is_local, address), True)
         return served
 
     def _is_local(self, address: str) -> bool:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import ipvskit as ik
 from tests.lab import site as lab
 from tests.pictures.drawing import drawn
-from tests.pictures.terminal import Terminal
+from tests.pictures.screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,22 +71,22 @@ def _busy(site: Site) -> Iterator[None]:
 def _pictures(site: Site) -> Iterator[tuple[str, str, pyte.Screen]]:
     director = f"/proc/{os.getpid()}/fd/{site.kernel.netns.fileno()}"
     command = [sys.executable, "-m", "ipvskit", "-n", director]
-    with Terminal([*command, "top", "--interval", "0.5"], 112, 16) as shown:
+    with Screen([*command, "top", "--interval", "0.5"], 112, 16) as shown:
         shown.watch(_WATCHED)
         shown.type("a")
         shown.watch(2)
-        yield "top", "ipvskit top: services and real servers with connections, rates and the last minute", shown.screen
-        shown.resize(60, 14)
+        yield "top", "ipvskit top: services and real servers with connections, rates and the last minute", shown.picture
+        shown.pull(60, 14)
         shown.watch(2)
-        yield "top-narrow", "the same on a terminal of 60 columns", shown.screen
+        yield "top-narrow", "the same on a terminal of 60 columns", shown.picture
     tables = {
         "show": ("ipvskit show: services and their real servers", ["show", "services"]),
         "show-rate": ("ipvskit show services --rate", ["show", "services", "--rate"]),
     }
     for name, (title, words) in tables.items():
-        with Terminal([*command, *words], 96, 30) as shown:
+        with Screen([*command, *words], 96, 30) as shown:
             shown.watch(5)
-            yield name, title, shown.screen
+            yield name, title, shown.picture
 
 
 if __name__ == "__main__":

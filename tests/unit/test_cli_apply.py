@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import ipvskit as ik
+from ipvskit.cli import progress
 from ipvskit.testing.fake import Command, FakeKernel, Refuse
 from tests.unit.cli_support import Said, runner
 
@@ -365,3 +366,17 @@ def test_atomic_contents(fake: FakeKernel, run: Callable[..., Said], file: str) 
     words = ("apply", file, "--set", "web-allow", "--vip", "192.0.2.10", "--prune-scope", "--atomic", "--yes")
     assert run(*words).status == 0
     assert [str(entry) for entry in fake.ipset.entries("web-allow")] == ["198.51.100.0/24"]
+
+
+def test_progress_has_a_percentage(file: str, run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Watched(progress.Progress):
+        def reached(self, done: int, total: int) -> None:
+            super().reached(done, total)
+            parts.append(self.part)
+
+    parts: list[float | None] = []
+    monkeypatch.setattr("ipvskit.cli.apply.Progress", Watched)
+    assert run("apply", file).status == 0
+    assert parts[0] == 0
+    assert parts[-1] == 1
+    assert len(parts) > 2

@@ -5,15 +5,8 @@ Knows: views and lines. Must not know: the kernel.
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import select
 import signal
-import struct
-import subprocess
 import sys
-import termios
 import time
 from typing import TYPE_CHECKING
 
@@ -27,6 +20,7 @@ from ipvskit.cli.top_layout import ASCII, UNICODE, Line, Style, layout, plain, s
 from ipvskit.cli.top_model import SORTS, Top
 from ipvskit.model.status import RealServerStatus, ServiceStatus, Stats, Totals
 from ipvskit.testing.fake import Command, FakeKernel, Refuse
+from tests.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -374,36 +368,21 @@ sys.exit(main(["top", "--interval", "0.1", *sys.argv[1:]]))
 """
 
 
-class Terminal:
-    """The program on a pseudo-terminal, and what it has written."""
+class Shown(Terminal):
+    """The program on a terminal, and what it has written."""
 
     def __init__(self, kind: str, *words: str, width: int = 100, height: int = 20) -> None:
-        self.descriptor, side = pty.openpty()
-        self.resize(width, height)
-        environment = os.environ | {"TERM": kind, "LC_ALL": "C.UTF-8"}
-        for name in ("LINES", "COLUMNS"):
-            environment.pop(name, None)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, *words], stdin=side, stdout=side, stderr=side, env=environment
-        )
-        os.close(side)
+        super().__init__([sys.executable, "-c", _PROGRAM, *words], width, height, kind=kind)
         self.written = ""
-
-    def resize(self, width: int, height: int) -> None:
-        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-
-    def type(self, keys: str) -> None:
-        os.write(self.descriptor, keys.encode())
 
     def until(self, wanted: str, within: float = 15.0) -> None:
         """Read until this was written."""
         end = time.monotonic() + within
         while wanted not in self.written:
-            ready, _, _ = select.select([self.descriptor], [], [], 0.1)
-            try:
-                self.written += os.read(self.descriptor, 1 << 16).decode() if ready else ""
-            except OSError:  # it has ended
+            data = self.read(0.1)
+            if data is None:
                 break
+            self.written += data.decode()
             assert time.monotonic() < end, f"no {wanted!r} in {self.written!r}"
         assert wanted in self.written
         self.written = self.written.partition(wanted)[2]
@@ -413,17 +392,15 @@ class Terminal:
 
 
 @pytest.fixture
-def opened() -> Iterator[list[Terminal]]:
-    terminals: list[Terminal] = []
+def opened() -> Iterator[list[Shown]]:
+    terminals: list[Shown] = []
     yield terminals
     for one in terminals:
-        one.process.kill()
-        one.process.wait()
-        os.close(one.descriptor)
+        one.close()
 
 
-def test_on_a_terminal(opened: list[Terminal]) -> None:
-    opened.append(shown := Terminal("xterm"))
+def test_on_a_terminal(opened: list[Shown]) -> None:
+    opened.append(shown := Shown("xterm"))
     shown.until("192.0.2.10:80/tcp")
     shown.type("\n")
     shown.until("10.0.0.2:80")
@@ -442,24 +419,24 @@ def test_on_a_terminal(opened: list[Terminal]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["vt100", "linux", "xterm-256color"])
-def test_kinds_of_terminals(opened: list[Terminal], kind: str) -> None:
-    opened.append(shown := Terminal(kind, "--expand", "--count", "2"))
+def test_kinds_of_terminals(opened: list[Shown], kind: str) -> None:
+    opened.append(shown := Shown(kind, "--expand", "--count", "2"))
     shown.until("192.0.2.10:80/tcp")
     shown.until("10.0.0.1:80")
     assert shown.ended() == 0
 
 
 @pytest.mark.parametrize("kind", ["dumb", "no-such-terminal"])
-def test_a_terminal_that_cannot_be_written_to_anywhere_gets_lines(opened: list[Terminal], kind: str) -> None:
-    opened.append(shown := Terminal(kind, "--count", "2"))
+def test_a_terminal_that_cannot_be_written_to_anywhere_gets_lines(opened: list[Shown], kind: str) -> None:
+    opened.append(shown := Shown(kind, "--count", "2"))
     shown.until("1 services, 2 real servers  0 active")
     shown.until("1 services, 2 real servers  0 active")
     assert shown.ended() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_leave_the_terminal_in_order(opened: list[Terminal], number: int) -> None:
-    opened.append(shown := Terminal("xterm"))
+def test_signals_leave_the_terminal_in_order(opened: list[Shown], number: int) -> None:
+    opened.append(shown := Shown("xterm"))
     shown.until("192.0.2.10:80/tcp")
     shown.process.send_signal(number)
     shown.until("\x1b[?1049l")
