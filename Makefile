@@ -48,6 +48,7 @@ test-kernels: $(READY) ## the same on every packaged kernel
 
 nightly: $(READY) ## every property with twenty times the examples, and the kernel tests with all of theirs
 	IPVSKIT_NIGHTLY=1 $(RUN) -m pytest tests/property tests/unit -q -o timeout=7200
+	sh tests/asan.sh tests/unit tests/property
 	IPVSKIT_THOROUGH=1 $(RUN) -m tests.where $(RUN) -m pytest tests/kernel $(THOROUGH) -q -p no:cacheprovider -o timeout=7200
 
 test-asan: $(READY) ## the codec's tests under AddressSanitizer and UndefinedBehaviorSanitizer

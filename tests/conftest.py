@@ -5,7 +5,6 @@ Tests never touch the namespace that they are started in.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from ipvskit import IPVSNotAvailable, Kernel, PermissionDenied
 from ipvskit.testing.namespaces import TestNetNS
+from tests.examples import PROFILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 # somebody changed is what fails; new ones are for the night.
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.register_profile("nightly", deadline=None, max_examples=2000, suppress_health_check=list(HealthCheck))
-settings.load_profile("nightly" if os.environ.get("IPVSKIT_NIGHTLY") else "default")
+settings.register_profile("instrumented", settings.get_profile("default"), max_examples=25)
+settings.load_profile(PROFILE)
 
 
 @pytest.fixture

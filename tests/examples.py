@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["NIGHTLY", "examples"]
+__all__ = ["NIGHTLY", "PROFILE", "examples"]
 
 NIGHTLY = bool(os.environ.get("IPVSKIT_NIGHTLY"))
 _INSTRUMENTED = bool(os.environ.get("IPVSKIT_INSTRUMENTED"))
+#: Hypothesis's settings where a test does not say how many examples it wants (`tests/conftest.py`).
+PROFILE = "nightly" if NIGHTLY else "instrumented" if _INSTRUMENTED else "default"
 
 
 def examples(count: int) -> int:
